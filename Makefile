@@ -1,0 +1,48 @@
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# The Python that makes the virtual environment: the first that is new enough, looked up before .venv is on PATH.
+ifeq ($(origin PYTHON),undefined)
+PYTHON := $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	"$$name" -c 'import sys; sys.version_info < (3, 11) and sys.exit(1); print(sys.executable)' 2>/dev/null && break; \
+	done)
+endif
+ifeq ($(PYTHON),)
+PYTHON := python3
+endif
+
+# How the rehearsal's approvals are answered: auto, or by-hand (in the Prefect UI).
+APPROVE ?= auto
+export APPROVE
+export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help setup rehearsal lint test ci clean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)$$/\1\t\2/p' Makefile | \
+	while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+setup: ## install everything the checkout needs, inside the checkout
+	@"$(PYTHON)" -m deployments.setup
+
+rehearsal: setup ## run the whole checklist on this machine (APPROVE=auto|by-hand)
+	@.venv/bin/python -m deployments.rehearsal run
+
+lint: setup ## style, types and import contracts
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+test: lint ## lint, then unit and integration tests
+	.venv/bin/python -m pytest tests/unit tests/integration
+
+ci: ## test, then a rehearsal, then the tests of the whole stack and of the browser
+	@$(MAKE) --no-print-directory test </dev/null
+	@$(MAKE) --no-print-directory rehearsal APPROVE=auto </dev/null
+	.venv/bin/python -m pytest tests/rehearsal tests/browser </dev/null
+
+clean: ## remove what setup and rehearsals made; results in runs/ stay
+	@if [ -d .rehearsal ] && [ -x .venv/bin/python ]; then .venv/bin/python -m deployments.rehearsal down; fi
+	rm -rf .venv .tools .rehearsal .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,52 @@
+"""One line of a run's journal."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Kind = Literal[
+    "run_opened",
+    "phase_started",
+    "phase_ended",
+    "check",
+    "terraform",
+    "links",
+    "smoke",
+    "load_plan",
+    "segment_started",
+    "segment_ended",
+    "stage_started",
+    "stage_steady",
+    "stage_judged",
+    "stage_ended",
+    "stage_numbers",
+    "breach",
+    "load_stopped",
+    "ceiling",
+    "decision",
+    "evidence",
+    "teardown",
+    "cost",
+    "version",
+    "fact",
+    "note",
+    "run_closed",
+]
+
+
+class Event(BaseModel):
+    """Something that happened in a run, as it was known when it was written."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: datetime
+    """When it happened, aware UTC."""
+    mono_s: float
+    """The host's monotonic clock in seconds: durations survive a stepped wall clock."""
+    pid: int
+    phase: str
+    kind: Kind
+    data: dict[str, Any] = Field(default_factory=dict)

@@ -1,0 +1,190 @@
+"""The public result of a run, record.json. Fields are only ever added."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from blocks.models.verdict import Verdict
+
+SCHEMA_VERSION = 1
+
+
+class Part(BaseModel):
+    """A part of the record."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Ceiling(Part):
+    """The highest stage that was stable."""
+
+    stage: int | None = None
+    vus: int | None = None
+    reason: str = ""
+
+
+class Check(Part):
+    """An item of the checklist, as it went."""
+
+    id: str
+    title: str
+    phase: str
+    verdict: Verdict
+    implemented: bool
+    detail: str
+    evidence: tuple[str, ...] = ()
+    started: datetime | None = None
+    seconds: float | None = None
+
+
+class Gate(Part):
+    """Whether the stage was stable."""
+
+    verdict: Verdict
+    reason: str
+
+
+class EndpointNumbers(Part):
+    """One endpoint over the steady part of a stage; for ws, requests are handshakes."""
+
+    name: str
+    requests: int | None = None
+    error_rate: float | None = None
+    p50_ms: float | None = None
+    p90_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    max_ms: float | None = None
+    live_p95_ms: float | None = None
+    """As Prometheus showed it during the run: a bucket estimate."""
+
+
+class ContainerUse(Part):
+    """What a container of the SUT used at the end of a stage."""
+
+    container: str
+    cpu_percent: float | None = None
+    memory_bytes: int | None = None
+
+
+class TraceId(Part):
+    """A trace that was looked at."""
+
+    id: str
+    why: str
+    verified: bool
+    file: str | None = None
+
+
+class Stage(Part):
+    """A level of the load that was held."""
+
+    number: int
+    vus: int | None = None
+    rate: float | None = None
+    started: datetime
+    ended: datetime | None = None
+    steady_from: datetime | None = None
+    steady_to: datetime | None = None
+    gate: Gate | None = None
+    endpoints: tuple[EndpointNumbers, ...] = ()
+    ws_handshake_success: float | None = None
+    sut: tuple[ContainerUse, ...] = ()
+    queues: dict[str, float] = Field(default_factory=dict)
+    screenshot: str | None = None
+    summary: str | None = None
+    trace_ids: tuple[TraceId, ...] = ()
+    snapshot: str | None = None
+
+
+class SegmentRun(Part):
+    """A k6 process of the ramp."""
+
+    index: int
+    loadgen: str
+    share: float
+    started: datetime
+    ended: datetime | None = None
+    exit_code: int | None = None
+    k6_summary: str | None = None
+
+
+class TriageRow(Part):
+    """A row of the matrix, as it was queried after a breach."""
+
+    row: str
+    matched: bool
+    score: float
+    evidence: str
+
+
+class Breach(Part):
+    """A crossed limit, and how quickly the load was gone."""
+
+    rule: str
+    observed: str
+    limit: str
+    stage: int | None
+    detected: datetime
+    stopped: datetime | None = None
+    load_zero_at: datetime | None = None
+    triage: tuple[TriageRow, ...] = ()
+
+
+class Decision(Part):
+    """What a person, or the run's form, answered."""
+
+    asked: str
+    answer: str
+    by: str
+    waited_seconds: float
+
+
+class Teardown(Part):
+    """What became of the infrastructure."""
+
+    verdict: Verdict
+    destroyed: int | None = None
+    leftover: tuple[str, ...] = ()
+    ecr_deleted: tuple[str, ...] = ()
+    seconds: float | None = None
+
+
+class Cost(Part):
+    """What the run cost; the actual figure is known a day later."""
+
+    estimated_usd: float | None = None
+    actual_usd: float | None = None
+    basis: str = ""
+    check_at: datetime | None = None
+
+
+class Record(Part):
+    """A run from checklist to report."""
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    environment: str
+    started: datetime
+    ended: datetime | None = None
+    verdict: Verdict
+    reason: str
+    ceiling: Ceiling = Ceiling()
+    checks: tuple[Check, ...]
+    stages: tuple[Stage, ...] = ()
+    segments: tuple[SegmentRun, ...] = ()
+    breaches: tuple[Breach, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    teardown: Teardown | None = None
+    cost: Cost = Cost()
+    versions: dict[str, str] = Field(default_factory=dict)
+    links: dict[str, str] = Field(default_factory=dict)
+    facts: dict[str, str] = Field(default_factory=dict)
+    """What the environment was: region, instance types, users."""
+    notes: tuple[str, ...] = ()
+    smoke: dict[str, Any] = Field(default_factory=dict)
+    unreadable_lines: int = 0
+    """Lines of the journal that could not be read."""

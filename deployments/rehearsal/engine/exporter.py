@@ -1,0 +1,162 @@
+"""Metrics of one engine's containers, under cadvisor's names: `python -m deployments.rehearsal.engine.exporter --root DIR --port P`.
+
+Also the two metrics of the host that the checklist's queries need and a node exporter would serve (`node_vmstat_oom_kill`,
+`node_cpu_seconds_total`). Only running containers have series, as in cadvisor: a container that was killed for memory shows
+in `docker inspect` and in the host's counter. Samples carry no timestamps (cadvisor's do), so that Prometheus marks a
+container that is gone as stale.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import NoReturn
+
+from deployments.rehearsal.engine.cgroups import CPU_PERIOD_US
+from deployments.rehearsal.engine.containers import Container, Definition, State
+from deployments.rehearsal.engine.home import Home, read_json
+from deployments.rehearsal.engine.procfs import PROC
+from deployments.rehearsal.engine.units import seconds_since_epoch
+from deployments.rehearsal.engine.usage import usage_of
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_CPU_MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+"""Columns of a cpu line in /proc/stat (proc(5))."""
+
+_HELP = {
+    "container_cpu_usage_seconds_total": ("counter", "Cumulative cpu time consumed in seconds."),
+    "container_spec_cpu_quota": ("gauge", "CPU quota of the container."),
+    "container_spec_cpu_period": ("gauge", "CPU period of the container."),
+    "container_memory_working_set_bytes": ("gauge", "Current working set in bytes."),
+    "container_memory_usage_bytes": ("gauge", "Current memory usage in bytes, including all memory."),
+    "container_spec_memory_limit_bytes": ("gauge", "Memory limit for the container; 0 = unlimited."),
+    "container_start_time_seconds": ("gauge", "Start time of the container since unix epoch in seconds."),
+    "container_oom_events_total": ("counter", "Count of out of memory events observed for the container."),
+    "container_last_seen": ("gauge", "Last time a container was seen by the exporter."),
+}
+
+
+class Exporter:
+    """Writes the exposition.
+
+    Args:
+        home: The engine's folder.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._known: dict[str, Container] = {}
+
+    def exposition(self) -> str:
+        """Returns the metrics page."""
+        lines = ["# Stand-in for cadvisor and the node exporter: rehearsal only"]
+        running = [(c, state) for c in self._containers() if (state := c.state()).running]
+        samples: dict[str, list[str]] = {name: [] for name in _HELP}
+        for container, state in running:
+            for name, labels, value in _samples(container, state):
+                samples[name].append(f"{name}{{{labels}}} {value:.10g}")
+        for name, (kind, text) in _HELP.items():
+            if samples[name]:
+                lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *samples[name]]
+        return "\n".join([*lines, *_host_lines()]) + "\n"
+
+    def _containers(self) -> Iterator[Container]:
+        """Yields the containers; a definition never changes, so each is read once."""
+        names = os.listdir(self._home.containers) if self._home.containers.is_dir() else []  # noqa: PTH208 - names only
+        self._known = {name: container for name, container in self._known.items() if name in names}
+        for name in names:
+            if name not in self._known:
+                record = read_json(self._home.containers / name / "config.json")
+                if not record:
+                    continue
+                self._known[name] = Container(self._home.containers / name, Definition(**record))
+            yield self._known[name]
+
+
+def main(arguments: list[str]) -> int:
+    """Serves /metrics on 127.0.0.1 until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="python -m deployments.rehearsal.engine.exporter")
+    parser.add_argument("--root", required=True, type=Path, help="the engine's folder (REHEARSAL_ENGINE_ROOT)")
+    parser.add_argument("--port", required=True, type=int)
+    options = parser.parse_args(arguments)
+    exporter = Exporter(Home(options.root.absolute()))
+
+    class Handler(BaseHTTPRequestHandler):
+        """GET /metrics."""
+
+        def do_GET(self) -> None:
+            """Answers one scrape."""
+            found = self.path.partition("?")[0] == "/metrics"
+            body = exporter.exposition().encode() if found else b"Stand-in for cadvisor: rehearsal only; see /metrics\n"
+            self.send_response(200 if found or self.path == "/" else 404)
+            self.send_header("Content-Type", CONTENT_TYPE if found else "text/plain")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class' name
+            """Logs nothing: a scrape a second says nothing."""
+
+    signal.signal(signal.SIGTERM, _stop)
+    with ThreadingHTTPServer(("127.0.0.1", options.port), Handler) as server:
+        server.daemon_threads = True
+        try:
+            server.serve_forever(poll_interval=5)
+        except KeyboardInterrupt:
+            pass
+    return 0
+
+
+def _stop(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _samples(container: Container, state: State) -> Iterable[tuple[str, str, float]]:
+    definition, group, usage = container.definition, state.group, usage_of(state)
+    labels = f'id="/docker/{definition.id}",image="{_escaped(definition.image)}",name="{_escaped(definition.name)}"'
+    yield "container_cpu_usage_seconds_total", f'cpu="total",{labels}', usage.cpu_s
+    if group.cpu_quota_us:
+        yield "container_spec_cpu_quota", labels, group.cpu_quota_us
+        yield "container_spec_cpu_period", labels, CPU_PERIOD_US
+    yield "container_memory_working_set_bytes", labels, usage.working_set_bytes
+    yield "container_memory_usage_bytes", labels, usage.memory_bytes
+    yield "container_spec_memory_limit_bytes", labels, group.memory_limit_bytes
+    yield "container_start_time_seconds", labels, seconds_since_epoch(state.started_at)
+    yield "container_oom_events_total", labels, group.oom_kills()
+    yield "container_last_seen", labels, time.time()
+
+
+def _host_lines() -> list[str]:
+    """Returns what the node exporter would serve of the same machine."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    lines = [
+        "# HELP node_cpu_seconds_total Seconds the CPUs spent in each mode.",
+        "# TYPE node_cpu_seconds_total counter",
+    ]
+    for line in (PROC / "stat").read_text().splitlines():
+        name, *counts = line.split()
+        if name.startswith("cpu") and name != "cpu":
+            lines += [
+                f'node_cpu_seconds_total{{cpu="{name[3:]}",mode="{mode}"}} {int(count) / ticks:.10g}'
+                for mode, count in zip(_CPU_MODES, counts, strict=False)
+            ]
+    counters = dict(line.split() for line in (PROC / "vmstat").read_text().splitlines())
+    lines += [
+        "# HELP node_vmstat_oom_kill /proc/vmstat information field oom_kill.",
+        "# TYPE node_vmstat_oom_kill untyped",
+    ]
+    return [*lines, f"node_vmstat_oom_kill {counters.get('oom_kill', '0')}"]
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

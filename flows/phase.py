@@ -1,0 +1,48 @@
+"""What every phase has in common: it is journaled, and it ends in a state whose message is a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from blocks.models.checklist import Phase
+from blocks.models.errors import RampartError
+from tasks.checks import PhaseStopped
+from tasks.run import Run, open_run
+
+
+class Opened:
+    """A phase that is being worked through."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.outcome: State[Any] = Completed(message="passed")
+
+
+@contextmanager
+def phase(name: Phase, run_id: str, environment: str, profile: str) -> Iterator[Opened]:
+    """Work through a phase; a check that stops it becomes its outcome, not a traceback."""
+    opened = Opened(open_run(run_id, environment, profile))
+    opened.run.journal.append(name, "phase_started")
+    try:
+        yield opened
+    except (PhaseStopped, RampartError) as stop:
+        opened.outcome = Failed(message=str(stop))
+        if isinstance(stop, RampartError):
+            opened.run.journal.append(name, "note", text=str(stop))
+    finally:
+        opened.run.journal.append(name, "phase_ended", state=opened.outcome.type.value)
+
+
+def go_on(state: State[Any]) -> None:
+    """Go on with the checklist only when the phase passed.
+
+    Raises:
+        PhaseStopped: it did not.
+    """
+    if not state.is_completed():
+        raise PhaseStopped(state.message or f"the phase ended as {state.name}")

@@ -1,0 +1,50 @@
+"""Pre-flight: everything that can be wrong is found before anything is provisioned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from blocks.models.verdict import passed
+from flows.phase import phase
+from tasks.account import judge_identity, judge_quotas, read_architecture, read_identity, read_quotas
+from tasks.checks import check, stop_unless_passed
+from tasks.infrastructure import make_plan
+from tasks.load import read_ramp_plan
+from tasks.rules.plan import judge_plan
+from tasks.tools import judge_tools, read_and_judge_tfvars, read_tools
+
+
+@flow(name="preflight")
+def preflight(run_id: str, environment: str, profile: str, *, with_ramp: bool = True) -> State[Any]:
+    """Check the account, the variables, the plan, the quotas, the tools and the ramp's script."""
+    with phase("preflight", run_id, environment, profile) as opened:
+        run = opened.run
+        with check(run, "preflight.identity") as checking:
+            checking.judge(judge_identity(read_identity(run), run.environment.account_id))
+        with check(run, "preflight.tfvars") as checking:
+            checking.judge(read_and_judge_tfvars(run))
+        if with_ramp:
+            with check(run, "ramp.launch") as checking:
+                plan = read_ramp_plan(run)
+                checking.judge(
+                    passed(
+                        f"{run.profile.ramp.script}: {len(plan.levels)} stages up to {plan.levels[-1].amount:g} {plan.unit}"
+                    )
+                )
+        with check(run, "preflight.plan") as checking:
+            planned = make_plan(run)
+            checking.judge(judge_plan(planned, run.environment.expected_plan), run.evidence / "plan.json")
+        with check(run, "preflight.quotas", needed=False) as checking:
+            checking.judge(judge_quotas(read_quotas(run, planned)))
+        with check(run, "preflight.tools", needed=False) as checking:
+            architecture = read_architecture(run, planned.sut_types)
+            checking.judge(judge_tools(read_tools(run), architecture))
+        run.journal.append(
+            "preflight", "fact", region=run.environment.region, architecture=architecture,
+            instance_types=", ".join(sorted(set(planned.instance_types))), sut_instance_type=", ".join(sorted(set(planned.sut_types))),
+        )  # fmt: skip
+        stop_unless_passed(run, "preflight")
+    return opened.outcome

@@ -1,0 +1,53 @@
+"""Report: the record and the evidence as pages for people. Can be rendered again from them alone.
+
+As a command: ``python -m flows.report RUN_DIR``.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from pydantic import Field
+
+from blocks.models.errors import RampartError
+from flows.phase import phase
+from tasks.report import render_run, write_report
+
+
+@flow(name="report")
+def report(
+    run_id: Annotated[
+        str,
+        Field(
+            description="The run to report on: the flow-run id of its performance-run.", min_length=36, max_length=36
+        ),
+    ],
+    environment: Annotated[str, Field(description="Perf Environment block of the run.", min_length=1)] = "perf",
+    profile: Annotated[str, Field(description="Load Profile block of the run.", min_length=1)] = "stepped-ramp",
+) -> State[Any]:
+    """Fill the team's report, write record.json and the manifest, render report.md and report.html."""
+    with phase("report", run_id, environment, profile) as opened:
+        write_report(opened.run)
+    return opened.outcome
+
+
+def main(arguments: list[str]) -> int:
+    """Render a run's report again; exit code 0 when it was rendered, 2 for bad input."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m flows.report RUN_DIR\n")
+        return 2
+    try:
+        page = render_run(Path(arguments[0]))
+    except RampartError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(f"{page}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,101 @@
+"""What the parent's page in the Prefect UI shows while the run lives."""
+
+from __future__ import annotations
+
+import logging
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.exceptions import PrefectException
+
+from blocks.models.record import Record
+from blocks.models.verdict import Verdict
+from tasks.run import Run
+
+_MARKS = {
+    Verdict.PASS: "✅",
+    Verdict.FAIL: "❌",
+    Verdict.ERROR: "💥",
+    Verdict.INCONCLUSIVE: "❔",
+    Verdict.NOT_RUN: "·",
+    Verdict.PENDING: "⏳",
+}
+_logger = logging.getLogger("rampart")
+
+
+def show_checklist(run: Run) -> None:
+    """Show the living checklist on the parent's page."""
+    record = run.record()
+    lines = ["| | check | verdict | seconds | detail |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {_MARKS[item.verdict]} | `{item.id}` {item.title} | {item.verdict.value} | "
+        f"{'' if item.seconds is None else f'{item.seconds:.1f}'} | {_cell(item.detail)} |"
+        for item in record.checks
+    ]
+    _show(run, f"checklist-{run.id}", "The checklist of this run.", "\n".join(lines))
+
+
+def show_scorecard(run: Run) -> None:
+    """Show the stages' numbers on the parent's page."""
+    _show(run, f"scorecard-{run.id}", "The stages of the ramp.", scorecard(run.record()))
+
+
+def show_links(run: Run) -> None:
+    """Show what to open in tabs on the parent's page."""
+    lines = [f"- [{name}]({url})" for name, url in run.record().links.items()]
+    _show(run, f"links-{run.id}", "Open these in tabs.", "\n".join(lines) or "No links yet.")
+
+
+def scorecard(record: Record) -> str:
+    """Return the stages as a Markdown table."""
+    names = ("signin", "bet", "history", "ws")
+    lines = [
+        "| stage | VUs | " + " | ".join(f"{name} p95 ms" for name in names) + " | errors | WS handshakes | gate |",
+        "|---" * (len(names) + 5) + "|",
+    ]
+    for stage in record.stages:
+        numbers = {item.name: item for item in stage.endpoints}
+        cells = [
+            _number(numbers[name].p95_ms if numbers[name].p95_ms is not None else numbers[name].live_p95_ms)
+            if name in numbers
+            else "–"
+            for name in names
+        ]
+        errors = [item.error_rate for item in stage.endpoints if item.error_rate is not None]
+        lines.append(
+            f"| {stage.number} | {stage.vus or stage.rate} | {' | '.join(cells)} | "
+            f"{f'{max(errors):.2%}' if errors else '–'} | "
+            f"{'–' if stage.ws_handshake_success is None else f'{stage.ws_handshake_success:.1%}'} | "
+            f"{stage.gate.verdict.value if stage.gate else '–'} |"
+        )
+    return "\n".join(lines)
+
+
+def _show(run: Run, key: str, description: str, data: str) -> None:
+    """Create or update an artifact of the parent; a Prefect that does not answer must not end a run."""
+    try:
+        with get_client(sync_client=True) as client:
+            known = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])))
+            if known:
+                client.update_artifact(known[0].id, ArtifactUpdate(data=data, description=description))
+            else:
+                client.create_artifact(
+                    ArtifactCreate(
+                        key=key, type="markdown", description=description, data=data, flow_run_id=UUID(run.id)
+                    )
+                )
+    except (PrefectException, httpx.HTTPError) as error:
+        _logger.warning(
+            "The page in the Prefect UI could not be updated (%s); the journal has it.", type(error).__name__
+        )
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")[:300]

@@ -1,0 +1,182 @@
+"""Commands and files on the SUT and the load generators, over SSH with verified host keys."""
+
+from __future__ import annotations
+
+import io
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+import paramiko
+from fabric import Config, Connection
+from invoke.exceptions import CommandTimedOut
+
+from blocks.models.errors import Failed, Unavailable
+from blocks.models.settings import SshAccess
+from tasks.clients.processes import Completed
+
+# Connecting, banner and authentication; a host that is up answers within a second (facts on SSH).
+_CONNECT_S = 5
+# A frozen peer is noticed after this long.
+_CHANNEL_S = 30.0
+
+
+class Host:
+    """One host; opened before it is used, safe to share between threads afterwards.
+
+    Args:
+        address: its IP address or name.
+        access: user, port, key and known hosts.
+        known_hosts: known_hosts lines that were learnt through the AWS API, when no file is configured.
+    """
+
+    def __init__(self, address: str, access: SshAccess, known_hosts: str = "") -> None:
+        self.address = address
+        self._access = access
+        config = Config(overrides={"load_ssh_configs": False})
+        self._connection = Connection(
+            host=address,
+            user=access.user,
+            port=access.port,
+            config=config,
+            connect_timeout=_CONNECT_S,
+            connect_kwargs={
+                "key_filename": str(access.private_key.expanduser()),
+                "look_for_keys": False,
+                "allow_agent": False,
+                "banner_timeout": _CONNECT_S,
+                "auth_timeout": _CONNECT_S,
+            },
+        )
+        client = self._connection.client
+        client.set_missing_host_key_policy(paramiko.RejectPolicy())
+        _load_keys(client, access.known_hosts, known_hosts, address, access.port)
+
+    def open(self) -> None:
+        """Connect.
+
+        Raises:
+            Failed: the host key or the login key was rejected.
+            Unavailable: the host does not answer.
+        """
+        where = f"{self._access.user}@{self.address}:{self._access.port}"
+        try:
+            self._connection.open()
+            self._connection.transport.channel_timeout = _CHANNEL_S
+        except paramiko.BadHostKeyException as error:
+            raise Failed(
+                f"The host key of {where} is not the one that is known for it; somebody else may be answering: "
+                "check the host and its line in known_hosts."
+            ) from error
+        except paramiko.AuthenticationException as error:
+            raise Failed(
+                f"{where} refused the key {self._access.private_key}; wanted is the key pair that Terraform was "
+                "given: set ssh.private_key of the environment block."
+            ) from error
+        except paramiko.SSHException as error:
+            if "not found in known_hosts" in str(error):
+                raise Failed(
+                    f"The host key of {where} is not known, and unknown hosts are rejected: add it to known_hosts."
+                ) from error
+            raise Unavailable(f"SSH to {where} failed: {error}.") from error
+        except (OSError, EOFError, ValueError) as error:
+            raise Unavailable(f"SSH to {where} failed: {error}; is the host up and the key file readable?") from error
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: str | None = None,
+        cwd: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        timeout_s: float = 60.0,
+    ) -> Completed:
+        """Run a command to its end and return what it left behind; a non-zero exit code is not an error here.
+
+        The arguments are quoted here, once.
+
+        Raises:
+            Unavailable: the connection was lost or the command did not end in time.
+        """
+        line = shlex.join(argv)
+        if environment:
+            line = shlex.join(["env", *(f"{key}={value}" for key, value in environment.items())]) + " " + line
+        if cwd:
+            line = f"cd {shlex.quote(cwd)} && {line}"
+        return self.run_line(line, stdin=stdin, timeout_s=timeout_s)
+
+    def run_line(self, line: str, *, stdin: str | None = None, timeout_s: float = 60.0) -> Completed:
+        """Run a line that is quoted already; for the few that need a shell."""
+        source = io.StringIO(stdin) if stdin is not None else False
+        try:
+            result = self._connection.run(line, hide=True, warn=True, in_stream=source, timeout=timeout_s, pty=False)
+        except CommandTimedOut as error:
+            raise Unavailable(f"'{line[:60]}' on {self.address} did not end within {timeout_s:g} s.") from error
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise Unavailable(f"The connection to {self.address} was lost: {error}.") from error
+        if result.exited == -1:
+            raise Unavailable(f"The connection to {self.address} was lost while '{line[:60]}' ran.")
+        return Completed(result.exited, result.stdout, result.stderr)
+
+    def must(self, argv: Sequence[str], **options: object) -> str:
+        """Run a command that has to succeed and return its output.
+
+        Raises:
+            Failed: its exit code is not 0; says what it said last.
+        """
+        completed = self.run(argv, **options)  # type: ignore[arg-type]
+        if completed.code != 0:
+            raise Failed(
+                f"'{shlex.join(argv)[:80]}' on {self.address} ended with {completed.code}: {completed.last_line}"
+            )
+        return completed.stdout
+
+    def put(self, local: Path, remote: str, mode: int = 0o600) -> None:
+        """Copy a file there: written beside its place first, then renamed."""
+        self.must(["mkdir", "-p", str(PurePosixPath(remote).parent)])
+        sftp = self._connection.sftp()
+        part = f"{remote}.part"
+        sftp.put(str(local), part)
+        sftp.chmod(part, mode)
+        sftp.posix_rename(part, remote)
+
+    def write(self, text: str, remote: str, mode: int = 0o600) -> None:
+        """Write a small text file there."""
+        sftp = self._connection.sftp()
+        with sftp.open(f"{remote}.part", "w") as file:
+            file.write(text)
+        sftp.chmod(f"{remote}.part", mode)
+        sftp.posix_rename(f"{remote}.part", remote)
+
+    def get(self, remote: str, local: Path) -> None:
+        """Copy a file from there: written beside its place first, then renamed.
+
+        Raises:
+            Failed: it is not there.
+        """
+        local.parent.mkdir(parents=True, exist_ok=True)
+        part = local.with_name(local.name + ".part")
+        try:
+            self._connection.sftp().get(remote, str(part))
+        except FileNotFoundError as error:
+            raise Failed(f"{self.address} has no file {remote}.") from error
+        part.rename(local)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._connection.close()
+
+
+def _load_keys(client: paramiko.SSHClient, file: Path | None, lines: str, address: str, port: int) -> None:
+    if file is not None:
+        try:
+            client.load_host_keys(str(file.expanduser()))
+        except OSError as error:
+            raise Failed(f"known_hosts file {file} cannot be read ({error.strerror}); set ssh.known_hosts.") from error
+    name = address if port == 22 else f"[{address}]:{port}"  # noqa: PLR2004 - SSH's port
+    for line in lines.splitlines():
+        fields = line.split()
+        if len(fields) >= 2 and not line.startswith("#"):  # noqa: PLR2004 - type and key
+            entry = paramiko.hostkeys.HostKeyEntry.from_line(f"{name} {fields[0]} {fields[1]}")
+            if entry is not None and entry.key is not None:
+                client.get_host_keys().add(name, entry.key.get_name(), entry.key)

@@ -1,0 +1,104 @@
+"""Prometheus: windowed queries. A failed query, an empty answer and NaN are three different things."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+import requests
+from prometheus_api_client import PrometheusConnect
+from prometheus_api_client.exceptions import PrometheusApiClientException
+from urllib3.util.retry import Retry
+
+from blocks.models.errors import Unavailable
+
+# Longer than any windowed query needs, shorter than the guard may be blind.
+_TIMEOUT_S = 5
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One value of an instant query, without its name; NaN stays NaN."""
+
+    labels: Mapping[str, str]
+    value: float
+
+    @property
+    def known(self) -> bool:
+        """Whether the value is a number."""
+        return math.isfinite(self.value)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One series of a range query: (unix seconds, value)."""
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+
+
+class Prometheus:
+    """One Prometheus server.
+
+    Args:
+        url: its address.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._api = PrometheusConnect(
+            url=self.url, retry=Retry(total=0), timeout=_TIMEOUT_S, session=requests.Session()
+        )
+
+    def query(self, promql: str, at: datetime | None = None) -> tuple[Sample, ...]:
+        """Return the samples of an instant query; an empty answer is an empty tuple.
+
+        Raises:
+            Unavailable: the query failed or the server does not answer.
+        """
+        with self._sentences(promql):
+            rows = self._api.custom_query(promql, params={"time": at.timestamp()} if at else None)
+        return tuple(Sample(labels=row["metric"], value=float(row["value"][1])) for row in rows if "value" in row)
+
+    def query_range(self, promql: str, start: datetime, end: datetime, step_s: float) -> tuple[Line, ...]:
+        """Return the series of a range query.
+
+        Raises:
+            Unavailable: the query failed or the server does not answer.
+        """
+        with self._sentences(promql):
+            rows = self._api.custom_query_range(promql, start_time=start, end_time=end, step=str(step_s))
+        return tuple(
+            Line(labels=row["metric"], points=tuple((float(time), float(value)) for time, value in row["values"]))
+            for row in rows
+            if "values" in row
+        )
+
+    def value(self, promql: str, at: datetime | None = None) -> float | None:
+        """Return the one number of a query, or None when there is none."""
+        samples = self.query(promql, at)
+        return samples[0].value if samples and samples[0].known else None
+
+    def version(self) -> str:
+        """Return the server's version; also the proof that it answers.
+
+        Raises:
+            Unavailable: it does not answer.
+        """
+        with self._sentences("build information"):
+            answer = requests.get(f"{self.url}/api/v1/status/buildinfo", timeout=_TIMEOUT_S)
+            answer.raise_for_status()
+            return str(answer.json()["data"]["version"])
+
+    @contextmanager
+    def _sentences(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (requests.RequestException, PrometheusApiClientException, KeyError, ValueError) as error:
+            raise Unavailable(
+                f"Prometheus at {self.url} did not answer '{what[:120]}': {str(error)[:200]}; "
+                "is it up and is monitoring_url right?"
+            ) from error

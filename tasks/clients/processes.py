@@ -1,0 +1,189 @@
+"""Commands on the worker: argument lists, time limits, SIGINT before anything harsher."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from blocks.models.errors import Failed, Unavailable
+
+# How long an interrupted command may take to end by itself before it is killed.
+_GRACE_S = 20.0
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a command left behind."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def last_line(self) -> str:
+        """The last thing the command said, for a sentence to the operator."""
+        lines = [line.strip() for line in (self.stderr + "\n" + self.stdout).splitlines() if line.strip()]
+        errors = [line for line in lines if "error" in line.lower()]
+        return (errors or lines or ["it said nothing"])[0 if errors else -1]
+
+
+def run_command(  # noqa: PLR0913 - a process has this many sides
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    timeout_s: float = 60.0,
+    on_line: Callable[[str], None] | None = None,
+) -> Completed:
+    """Run a command to its end.
+
+    Args:
+        argv: program and arguments; never a shell.
+        cwd: working directory.
+        environment: added to the worker's own; secrets belong here or on stdin, never in argv.
+        stdin: text for its standard input.
+        timeout_s: after this it is interrupted and reported as unavailable.
+        on_line: called with each line of its standard output as it comes.
+
+    Raises:
+        Failed: the program does not exist.
+        Unavailable: it did not end in time.
+    """
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            cwd=cwd,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise Failed(f"'{argv[0]}' was not found on the worker's PATH; install it or give its path.") from error
+    try:
+        stdout, stderr = process.communicate(stdin, timeout=timeout_s)
+    except subprocess.TimeoutExpired as error:
+        _end(process)
+        raise Unavailable(
+            f"'{Path(argv[0]).name} {argv[1] if len(argv) > 1 else ''}' did not end within {timeout_s:g} s."
+        ) from error
+    except BaseException:
+        _end(process)
+        raise
+    if on_line:
+        for line in stdout.splitlines():
+            on_line(line)
+    return Completed(process.returncode, stdout, stderr)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Interrupt a command's whole group and wait for it; kill it only when it does not listen."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(_GRACE_S)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(_GRACE_S)
+
+
+class DetachedCommand:
+    """A command in a session of its own that outlives the worker; another process can adopt it by its folder.
+
+    The folder holds ``pid``, ``exit`` (its exit code, once it ended) and ``log``. It is never killed: Terraform
+    that is killed loses resources it is creating.
+
+    Args:
+        folder: where its files are; one command a folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def start(self, argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str]) -> None:
+        """Start it; its output goes to ``log``."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in ("exit", "pid"):
+            (self.folder / name).unlink(missing_ok=True)
+        script = 'trap : INT TERM HUP; "$@"; code=$?; echo "$code" > "$0/exit.part"; mv "$0/exit.part" "$0/exit"'
+        with (self.folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", script, str(self.folder), *argv],
+                cwd=cwd,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        part = self.folder / "pid.part"
+        part.write_text(str(process.pid))
+        part.rename(self.folder / "pid")
+
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        pid = self._pid()
+        if pid is None or (self.folder / "exit").exists():
+            return False
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def interrupt(self) -> None:
+        """Ask it to end with SIGINT to its whole group."""
+        pid = self._pid()
+        if pid is not None and self.alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGINT)
+
+    def wait(self, timeout_s: float, on_line: Callable[[str], None] | None = None) -> int:
+        """Follow its log to its end and return its exit code.
+
+        Raises:
+            Unavailable: it has not ended in time; it was interrupted and goes on ending.
+            Failed: it vanished without an exit code.
+        """
+        deadline = time.monotonic() + timeout_s
+        with (self.folder / "log").open(errors="replace") as log:
+            while True:
+                ended = not self.alive()
+                for line in iter(log.readline, ""):
+                    if on_line:
+                        on_line(line.rstrip("\n"))
+                if ended:
+                    break
+                if time.monotonic() > deadline:
+                    self.interrupt()
+                    raise Unavailable(
+                        f"The command in {self.folder.name} did not end within {timeout_s:g} s; interrupted."
+                    )
+                time.sleep(0.1)
+        exit_file = self.folder / "exit"
+        if not exit_file.exists():
+            raise Failed(
+                f"The command in {self.folder.name} vanished without an exit code; it was killed from outside."
+            )
+        return int(exit_file.read_text())
+
+    def log_text(self) -> str:
+        """Return everything it said."""
+        return (self.folder / "log").read_text(errors="replace")
+
+    def _pid(self) -> int | None:
+        file = self.folder / "pid"
+        return int(file.read_text()) if file.exists() else None

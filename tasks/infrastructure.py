@@ -1,0 +1,172 @@
+"""Terraform for a run: its environment, its plan, its progress."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from blocks.models.errors import Failed, Refused
+from blocks.models.verdict import Judgement, failed, passed
+from tasks.account import account_of
+from tasks.clients.hosts import Host
+from tasks.clients.terraform import Output, Terraform
+from tasks.rules.plan import PlanSummary, summarise_plan
+from tasks.run import Run
+
+REQUIRED_OUTPUTS = ("monitoring_url", "grafana_url", "jaeger_url", "sut_public_ip", "loadgen_public_ip")
+
+
+def terraform_of(run: Run) -> Terraform:
+    """Return Terraform for the run's checkout, with credentials and the run's tags in its environment.
+
+    Raises:
+        Refused: the checkout or its Terraform directory is missing.
+    """
+    environment = run.environment
+    if not environment.checkout.is_dir():
+        raise Refused(
+            f"The checkout {environment.checkout} is missing; clone the system's repository there, or set checkout."
+        )
+    directory = environment.checkout / environment.terraform_directory
+    if not directory.is_dir():
+        raise Refused(f"The checkout has no folder {environment.terraform_directory}; set terraform_directory.")
+    credentials = environment.aws.get_boto3_session().get_credentials()
+    if credentials is None:
+        raise Refused("The environment block has no AWS credentials; set them in its AwsCredentials block.")
+    frozen = credentials.get_frozen_credentials()
+    variables = {
+        "AWS_ACCESS_KEY_ID": frozen.access_key,
+        "AWS_SECRET_ACCESS_KEY": frozen.secret_key,
+        "AWS_SESSION_TOKEN": frozen.token,
+        "AWS_REGION": environment.region,
+        "AWS_ENDPOINT_URL": environment.aws.aws_client_parameters.endpoint_url,
+        **{f"TF_AWS_DEFAULT_TAGS_{key}": value for key, value in run.tags.items()},
+    }
+    return Terraform(
+        directory,
+        run.folder / "terraform",
+        {key: value for key, value in variables.items() if value},
+        environment.terraform_command,
+        environment.terraform_parallelism,
+    )
+
+
+@task
+def make_plan(run: Run) -> PlanSummary:
+    """Initialise Terraform, save a plan, and return what it does."""
+    terraform = terraform_of(run)
+    terraform.init()
+    summary = summarise_plan(terraform.plan(), run.tags)
+    run.journal.append(
+        "preflight",
+        "terraform",
+        operation="plan",
+        adds=len(summary.adds),
+        changes=len(summary.changes),
+        destroys=len(summary.destroys),
+        sha256=terraform.plan_hash(),
+    )
+    (run.evidence / "plan.json").write_text(summary.model_dump_json(indent=1))
+    return summary
+
+
+@task
+def apply_plan(run: Run) -> int:
+    """Apply the saved plan, if it is still the one that was approved, and return how many resources were made."""
+    logger = get_run_logger()
+    terraform = terraform_of(run)
+    planned = [
+        event for event in run.journal.read()[0] if event.kind == "terraform" and event.data["operation"] == "plan"
+    ]
+    if not planned or planned[-1].data["sha256"] != terraform.plan_hash():
+        raise Failed("The saved plan is not the one that was approved; start the run again so that it is planned anew.")
+    made: list[str] = []
+    total = planned[-1].data["adds"]
+
+    def follow(event: dict[str, Any]) -> None:
+        if event.get("type") == "apply_complete":
+            made.append(event["hook"]["resource"]["addr"])
+            if len(made) % 10 == 0 or len(made) == total:
+                logger.info("terraform apply: %s of %s resources", len(made), total)
+
+    terraform.apply(follow)
+    run.journal.append(
+        "provision", "terraform", operation="apply", made=len(made), addresses=terraform.state_addresses()
+    )
+    return len(made)
+
+
+@task(retries=2, retry_delay_seconds=1)
+def read_outputs(run: Run) -> tuple[Output, ...]:
+    """Read the outputs and keep those that are not sensitive for the later phases."""
+    outputs = terraform_of(run).outputs()
+    kept = {output.name: output.value for output in outputs if not output.sensitive}
+    file = run.folder / "outputs.json"
+    file.write_text(json.dumps(kept, indent=1, sort_keys=True))
+    return outputs
+
+
+def judge_outputs(outputs: tuple[Output, ...]) -> Judgement:
+    """Judge whether every output the run needs is there; values of sensitive ones are not shown."""
+    named = {output.name: output for output in outputs}
+    missing = [name for name in REQUIRED_OUTPUTS if name not in named or not named[name].value]
+    if missing:
+        return failed(f"The outputs {', '.join(missing)} are missing; wanted are {', '.join(REQUIRED_OUTPUTS)}.")
+    hidden = [output.name for output in outputs if output.sensitive]
+    shown = ", ".join(f"{name} = {named[name].value}" for name in REQUIRED_OUTPUTS)
+    return passed(shown + (f"; not shown, sensitive: {', '.join(hidden)}" if hidden else ""))
+
+
+def sut_address(run: Run) -> str:
+    """Return the SUT's address."""
+    return str(_output(run, "sut_public_ip"))
+
+
+def loadgen_addresses(run: Run) -> tuple[str, ...]:
+    """Return the load generators' addresses; Terraform gives one or a list."""
+    value = _output(run, "loadgen_public_ip")
+    return tuple(str(item) for item in value) if isinstance(value, list) else (str(value),)
+
+
+def api_url(run: Run) -> str:
+    """Return the address of the SUT's API."""
+    return f"http://{sut_address(run)}:{run.environment.services.api_port}"
+
+
+def connect_sut(run: Run) -> Host:
+    """Open a connection to the SUT."""
+    return _connect(run, sut_address(run), "sut_instance_id", 0)
+
+
+def connect_loadgens(run: Run) -> tuple[Host, ...]:
+    """Open a connection to each load generator."""
+    return tuple(
+        _connect(run, address, "loadgen_instance_ids", number) for number, address in enumerate(loadgen_addresses(run))
+    )
+
+
+def _connect(run: Run, address: str, instance_output: str, number: int) -> Host:
+    access = run.environment.ssh
+    keys = ""
+    if access.known_hosts is None:
+        ids = _output(run, instance_output)
+        instance = str(ids[number]) if isinstance(ids, list) else str(ids)
+        keys = account_of(run).host_keys(instance)
+        if not keys:
+            raise Failed(
+                f"The console output of instance {instance} holds no SSH host keys yet, and unknown hosts are rejected; "
+                "wait a minute and try again, or set ssh.known_hosts."
+            )
+    host = Host(address, access, keys)
+    host.open()
+    return host
+
+
+def _output(run: Run, name: str) -> Any:  # noqa: ANN401 - an output can be anything
+    outputs = run.outputs()
+    if name not in outputs:
+        raise Failed(f"Terraform's output {name} is not known; is the infrastructure applied and the output defined?")
+    return outputs[name]

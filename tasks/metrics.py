@@ -1,0 +1,94 @@
+"""Prometheus for a run: what the load and the system looked like."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from prefect import task
+
+from blocks.models.record import EndpointNumbers
+from blocks.models.rules import StabilityRule, Unit
+from tasks.clients.metrics import Line, Prometheus
+from tasks.rules import queries
+from tasks.rules.stability import Series
+from tasks.run import Run
+
+# The window of a point of the gate: k6 pushes every second, a rate needs several points.
+_POINT_WINDOW_S = 10.0
+
+
+def prometheus_of(run: Run) -> Prometheus:
+    """Return the run's Prometheus: the block's address, or Terraform's output."""
+    return Prometheus(run.environment.observability.monitoring_url or str(run.outputs().get("monitoring_url", "")))
+
+
+@task(retries=2, retry_delay_seconds=1)
+def read_live_numbers(run: Run, end: datetime, window_s: float) -> tuple[EndpointNumbers, ...]:
+    """Return each endpoint's p95 over a window, estimated from histogram buckets."""
+    prometheus, names = prometheus_of(run), run.environment.metrics
+    found = {
+        sample.labels.get("scenario", ""): sample.value
+        for query in (queries.p95_ms(names, run.id, window_s), queries.ws_p95_ms(names, run.id, window_s))
+        for sample in prometheus.query(query, end)
+        if sample.known
+    }
+    return tuple(EndpointNumbers(name=name, live_p95_ms=round(value, 2)) for name, value in sorted(found.items()))
+
+
+@task(retries=2, retry_delay_seconds=1)
+def read_ratio(run: Run, what: str, end: datetime, window_s: float) -> float | None:
+    """Return ``error_rate`` or ``ws_handshake_success`` over a window."""
+    query = {"error_rate": queries.error_rate, "ws_handshake_success": queries.ws_handshake_success}[what]
+    return prometheus_of(run).value(query(run.environment.metrics, run.id, window_s), end)
+
+
+@task(retries=2, retry_delay_seconds=1)
+def read_queues(run: Run, end: datetime) -> dict[str, float]:
+    """Return waiting jobs by queue."""
+    samples = prometheus_of(run).query(queries.queue_depth(run.environment.metrics), end)
+    return {sample.labels.get("queue", ""): sample.value for sample in samples if sample.known}
+
+
+@task(retries=2, retry_delay_seconds=1)
+def read_service_rates(run: Run, end: datetime, window_s: float) -> dict[str, float]:
+    """Return requests per second by service."""
+    samples = prometheus_of(run).query(queries.service_rates(run.environment.metrics, window_s), end)
+    return {sample.labels.get("service_name", ""): sample.value for sample in samples if sample.known}
+
+
+@task(retries=2, retry_delay_seconds=1)
+def read_most_users(run: Run, start: datetime, end: datetime) -> float | None:
+    """Return the most virtual users Prometheus saw between two times."""
+    lines = prometheus_of(run).query_range(queries.virtual_users(run.environment.metrics, run.id), start, end, 1.0)
+    values = [value for line in lines for _, value in line.points]
+    return max(values) if values else None
+
+
+@task(retries=2, retry_delay_seconds=1)
+def read_gate_series(run: Run, start: datetime, end: datetime, rule: StabilityRule) -> tuple[Series, ...]:
+    """Return the series the gate judges: p95 per endpoint, error rate, each queue."""
+    prometheus, names = prometheus_of(run), run.environment.metrics
+    window = min(_POINT_WINDOW_S, rule.window_s / 2)
+    asked: tuple[tuple[str, Unit, str], ...] = (
+        (queries.p95_ms(names, run.id, window), "ms", "{scenario} p95"),
+        (queries.ws_p95_ms(names, run.id, window), "ms", "{scenario} handshake p95"),
+        (queries.error_rate(names, run.id, window), "ratio", "error rate"),
+        (queries.queue_depth(names), "jobs", "queue {queue}"),
+    )
+    return tuple(
+        _series(name, unit, line, start, end, rule.step_s)
+        for query, unit, name in asked
+        for line in prometheus.query_range(query, start, end, rule.step_s)
+    )
+
+
+def _series(name: str, unit: Unit, line: Line, start: datetime, end: datetime, step_s: float) -> Series:  # noqa: PLR0913, PLR0917 - one line of a plot
+    """Lay a line on the fixed grid of the look; points that are not there stay missing."""
+    begin = start.timestamp()
+    known = {round((time - begin) / step_s): value for time, value in line.points}
+    count = int((end - start) / timedelta(seconds=step_s)) + 1
+    return Series(
+        name=name.format(**{"scenario": "", "queue": "", **line.labels}),
+        unit=unit,
+        points=tuple((index * step_s, known.get(index)) for index in range(count)),
+    )

@@ -1,0 +1,201 @@
+"""Folding a journal into the record: record = fold(journal), whoever wrote the lines and however the run ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from blocks.models.checklist import CHECKLIST, ChecklistItem
+from blocks.models.errors import NoData
+from blocks.models.event import Event
+from blocks.models.record import (
+    Breach,
+    Ceiling,
+    Check,
+    Cost,
+    Decision,
+    EndpointNumbers,
+    Gate,
+    Record,
+    SegmentRun,
+    Stage,
+    Teardown,
+)
+from blocks.models.verdict import Verdict, worst
+
+
+def fold(events: Iterable[Event], unreadable_lines: int = 0) -> Record:
+    """Make the record of a run.
+
+    Args:
+        events: the journal, in the order of its lines.
+        unreadable_lines: how many lines could not be read; kept in the record.
+
+    Raises:
+        NoData: the journal does not hold the opening of a run.
+    """
+    known = tuple(events)
+    opened = next((event for event in known if event.kind == "run_opened"), None)
+    if opened is None:
+        raise NoData("The journal has no line that opens a run; without it there is no record to make.")
+    left_out = frozenset(opened.data.get("left_out", ()))
+    checks = tuple(_check(item, known, left_out) for item in CHECKLIST)
+    breaches = _breaches(known)
+    verdict, reason = _verdict(checks, left_out, breaches)
+    closed = _last(known, "run_closed")
+    return Record(
+        run_id=opened.data["run_id"],
+        environment=opened.data["environment"],
+        started=opened.at,
+        ended=closed.at if closed else None,
+        verdict=verdict,
+        reason=reason,
+        ceiling=_ceiling(known),
+        checks=checks,
+        stages=_stages(known),
+        segments=_segments(known),
+        breaches=breaches,
+        decisions=tuple(Decision(**event.data) for event in known if event.kind == "decision"),
+        teardown=_teardown(known),
+        cost=_cost(known),
+        versions={str(event.data["name"]): str(event.data["version"]) for event in known if event.kind == "version"},
+        links=_merged(known, "links"),
+        facts={key: str(value) for key, value in _merged(known, "fact").items()},
+        notes=tuple(str(event.data["text"]) for event in known if event.kind == "note"),
+        smoke=_merged(known, "smoke"),
+        unreadable_lines=unreadable_lines,
+    )
+
+
+def unimplemented(record: Record) -> int:
+    """Count the checks that are not verified yet."""
+    return sum(not check.implemented for check in record.checks)
+
+
+def _verdict(checks: tuple[Check, ...], left_out: frozenset[str], breaches: tuple[Breach, ...]) -> tuple[Verdict, str]:
+    counted = [check for check in checks if check.implemented and check.phase not in left_out]
+    verdict = worst(check.verdict for check in counted)
+    if verdict is Verdict.PASS:
+        return verdict, f"all {len(counted)} checks passed"
+    if breaches:
+        first = breaches[0]
+        return verdict, f"{first.rule}: observed {first.observed}, limit {first.limit}, at stage {first.stage or '-'}"
+    culprit = next(
+        check
+        for check in counted
+        if check.verdict is verdict or (verdict is Verdict.INCONCLUSIVE and check.verdict is Verdict.NOT_RUN)
+    )
+    return verdict, f"{culprit.id}: {culprit.detail}"
+
+
+def _check(item: ChecklistItem, events: tuple[Event, ...], left_out: frozenset[str]) -> Check:
+    event = next(
+        (event for event in reversed(events) if event.kind == "check" and event.data.get("id") == item.id), None
+    )
+    base: dict[str, Any] = {"id": item.id, "title": item.title, "phase": item.phase, "implemented": item.implemented}
+    if event is not None:
+        return Check(
+            **base,
+            verdict=event.data["verdict"],
+            detail=event.data["detail"],
+            evidence=tuple(event.data.get("evidence", ())),
+            started=datetime.fromisoformat(event.data["started"]),
+            seconds=event.data["seconds"],
+        )
+    if not item.implemented:
+        return Check(**base, verdict=Verdict.INCONCLUSIVE, detail="Not verified yet: this item is not implemented.")
+    if item.phase in left_out:
+        return Check(**base, verdict=Verdict.NOT_RUN, detail="Left out by the run's form.")
+    return Check(**base, verdict=Verdict.NOT_RUN, detail=f"Not reached: {_why_not_reached(events)}")
+
+
+def _why_not_reached(events: tuple[Event, ...]) -> str:
+    for event in events:
+        if event.kind == "check" and event.data.get("verdict") in {Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE}:
+            return f"the run stopped after {event.data['id']}."
+    for event in events:
+        if event.kind == "note":
+            return str(event.data["text"])
+    return "the run ended before it."
+
+
+def _stages(events: tuple[Event, ...]) -> tuple[Stage, ...]:
+    found: dict[int, dict[str, Any]] = {}
+    for event in events:
+        if not event.kind.startswith("stage_"):
+            continue
+        number = int(event.data["number"])
+        stage = found.setdefault(number, {"number": number, "started": event.at})
+        if event.kind == "stage_started":
+            stage.update({"started": event.at, "vus": event.data.get("vus"), "rate": event.data.get("rate")})
+        elif event.kind == "stage_steady":
+            stage["steady_from"] = event.at
+        elif event.kind == "stage_judged":
+            stage["gate"] = Gate(verdict=event.data["verdict"], reason=event.data["reason"])
+            stage["steady_to"] = event.data.get("steady_to", event.at)
+        elif event.kind == "stage_ended":
+            stage["ended"] = event.at
+        else:
+            numbers = {key: value for key, value in event.data.items() if key not in {"number", "endpoints"}}
+            stage.update(numbers)
+            stage["endpoints"] = _merge_endpoints(stage.get("endpoints", ()), event.data.get("endpoints", ()))
+    return tuple(Stage(**found[number]) for number in sorted(found))
+
+
+def _merge_endpoints(known: tuple[EndpointNumbers, ...], news: Iterable[dict[str, Any]]) -> tuple[EndpointNumbers, ...]:
+    """Lay later numbers over earlier ones: live numbers come during the run, exact ones after it."""
+    merged = {item.name: item for item in known}
+    for new in news:
+        before = merged.get(new["name"], EndpointNumbers(name=new["name"]))
+        merged[new["name"]] = before.model_copy(update={key: value for key, value in new.items() if value is not None})
+    return tuple(merged.values())
+
+
+def _segments(events: tuple[Event, ...]) -> tuple[SegmentRun, ...]:
+    found: dict[int, dict[str, Any]] = {}
+    for event in events:
+        if event.kind == "segment_started":
+            found[int(event.data["index"])] = {**event.data, "started": event.at}
+        elif event.kind == "segment_ended":
+            found.setdefault(
+                int(event.data["index"]), {"loadgen": "unknown", "share": 0.0, "started": event.at}
+            ).update({**event.data, "ended": event.data.get("ended", event.at)})
+    return tuple(SegmentRun(**found[index]) for index in sorted(found))
+
+
+def _breaches(events: tuple[Event, ...]) -> tuple[Breach, ...]:
+    found: list[dict[str, Any]] = []
+    for event in events:
+        if event.kind == "breach":
+            found.append(dict(event.data))
+        elif event.kind == "load_stopped" and found and "stopped" not in found[-1]:
+            found[-1].update({"stopped": event.data.get("stopped", event.at), "load_zero_at": event.at})
+    return tuple(Breach(**breach) for breach in found)
+
+
+def _ceiling(events: tuple[Event, ...]) -> Ceiling:
+    event = _last(events, "ceiling")
+    return Ceiling(**event.data) if event else Ceiling(reason="No stage was judged.")
+
+
+def _teardown(events: tuple[Event, ...]) -> Teardown | None:
+    event = _last(events, "teardown")
+    return Teardown(**event.data) if event else None
+
+
+def _cost(events: tuple[Event, ...]) -> Cost:
+    event = _last(events, "cost")
+    return Cost(**event.data) if event else Cost()
+
+
+def _merged(events: tuple[Event, ...], kind: str) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for event in events:
+        if event.kind == kind:
+            merged.update(event.data)
+    return merged
+
+
+def _last(events: tuple[Event, ...], kind: str) -> Event | None:
+    return next((event for event in reversed(events) if event.kind == kind), None)
