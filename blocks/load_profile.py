@@ -28,6 +28,9 @@ class LoadProfile(Block):
 
     smoke: Smoke = Field(default_factory=Smoke, description="The smoke test.")
     ramp: Ramp = Field(default_factory=Ramp, description="The stepped ramp; by default 1,000 to 10,000 in 42 minutes.")
+    script_environment: dict[str, str] = Field(
+        default_factory=dict, description="Further variables the k6 scripts find in __ENV; no secrets."
+    )
     users: Users = Field(default_factory=Users, description="The load users.")
     guard: tuple[GuardRule, ...] = Field(DEFAULT_GUARD_RULES, description="Limits that stop the load.")
     gate: StabilityRule = Field(default_factory=StabilityRule, description="When a stage counts as stable.")

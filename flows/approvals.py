@@ -20,42 +20,27 @@ _POLL_S = 1
 
 
 class GoOrHalt(RunInput):
-    """Go on, or halt the run."""
+    """Go on, or halt: then everything is stopped and torn down."""
 
     decision: Literal["go", "halt"] = Field(description="go = do what the page says; halt = stop here and tear down")
     name: str = Field(min_length=1, max_length=80, description="Who decides")
 
 
-class AdvanceOrHalt(RunInput):
-    """Go on to the next stage, or halt the ramp."""
+def ask(run: Run, phase: str, asked: str, page: str, timeout_s: float) -> Decision:
+    """Ask a person whether to go on; no answer in time is a halt.
 
-    decision: Literal["advance", "halt"] = Field(
-        description="advance = release this stage; halt = stop the load and tear down"
-    )
-    name: str = Field(min_length=1, max_length=80, description="Who decides")
-
-
-def ask_to_go(run: Run, phase: str, asked: str, page: str, timeout_s: float) -> Decision:
-    """Ask whether to go on; no answer in time is a halt."""
-    return _ask(run, phase, asked, page, timeout_s, GoOrHalt)
-
-
-def ask_to_advance(run: Run, asked: str, page: str, timeout_s: float) -> Decision:
-    """Ask whether to release a stage; no answer in time is a halt."""
-    return _ask(run, "ramp", asked, page, timeout_s, AdvanceOrHalt)
-
-
-def decided_by_form(run: Run, phase: str, asked: str, answer: str) -> Decision:
-    """Keep a decision that the run's form made in advance."""
-    return _keep(run, phase, Decision(asked=asked, answer=answer, by="the run's form", waited_seconds=0.0))
-
-
-def _ask(run: Run, phase: str, asked: str, page: str, timeout_s: float, form: type[RunInput]) -> Decision:  # noqa: PLR0913, PLR0917 - a question
+    Args:
+        run: the run.
+        phase: the phase that asks; its own flow run pauses.
+        asked: the question, one line.
+        page: Markdown shown with it: what is known, and what each answer does.
+        timeout_s: how long the answer may take.
+    """
     get_run_logger().info("WAITING for an answer: %s", asked)
     began = time.monotonic()
     try:
         answered = pause_flow_run(
-            wait_for_input=form.with_initial_data(description=f"## {asked}\n\n{page}"),
+            wait_for_input=GoOrHalt.with_initial_data(description=f"## {asked}\n\n{page}"),
             timeout=int(timeout_s),
             poll_interval=_POLL_S,
             key=uuid4().hex,
@@ -64,11 +49,16 @@ def _ask(run: Run, phase: str, asked: str, page: str, timeout_s: float, form: ty
         answer, by = "halt", f"nobody within {timeout_s:g} s"
     else:
         # Parts of a form's rules are not enforced by the server, so the answer is read once more.
-        checked = form.model_validate(answered.model_dump())
-        answer, by = str(getattr(checked, "decision", "halt")), str(getattr(checked, "name", ""))
+        checked = GoOrHalt.model_validate(answered.model_dump())
+        answer, by = checked.decision, checked.name
     return _keep(
         run, phase, Decision(asked=asked, answer=answer, by=by, waited_seconds=round(time.monotonic() - began, 2))
     )
+
+
+def decided_by_form(run: Run, phase: str, asked: str, answer: str) -> Decision:
+    """Keep a decision that the run's form made in advance."""
+    return _keep(run, phase, Decision(asked=asked, answer=answer, by="the run's form", waited_seconds=0.0))
 
 
 def _keep(run: Run, phase: str, decision: Decision) -> Decision:

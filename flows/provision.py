@@ -8,7 +8,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from blocks.models.verdict import passed
-from flows.approvals import ask_to_go, decided_by_form
+from flows.approvals import ask as ask_person
+from flows.approvals import decided_by_form
 from flows.phase import phase
 from tasks.artifacts import show_links
 from tasks.checks import PhaseStopped, check
@@ -74,7 +75,7 @@ def _approve(run: Run, *, ask: bool, timeout_s: float) -> None:
         f"No answer within {timeout_s / 60:g} minutes is a halt."
     )
     decision = (
-        ask_to_go(run, "provision", asked, page, timeout_s) if ask else decided_by_form(run, "provision", asked, "go")
+        ask_person(run, "provision", asked, page, timeout_s) if ask else decided_by_form(run, "provision", asked, "go")
     )
     if decision.answer != "go":
         raise PhaseStopped(f"{decision.by} halted the run before the plan was applied")

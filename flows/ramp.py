@@ -12,7 +12,8 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
 from blocks.models.verdict import Judgement, Verdict, failed, passed
-from flows.approvals import ask_to_advance, ask_to_go, decided_by_form
+from flows.approvals import ask as ask_person
+from flows.approvals import decided_by_form
 from flows.phase import phase
 from tasks.artifacts import scorecard, show_links, show_scorecard
 from tasks.checks import PhaseStopped, check
@@ -78,7 +79,7 @@ def _approve(run: Run, *, ask: bool, start: int) -> None:
     timeout_s = run.profile.ramp.approval_timeout_s
     asked = f"Start the ramp at stage {start}?"
     page = f"The smoke test passed. **go** starts the load of stage {start}.\n\nNo answer within {timeout_s / 60:g} minutes is a halt."
-    decision = ask_to_go(run, "ramp", asked, page, timeout_s) if ask else decided_by_form(run, "ramp", asked, "go")
+    decision = ask_person(run, "ramp", asked, page, timeout_s) if ask else decided_by_form(run, "ramp", asked, "go")
     if decision.answer != "go":
         raise PhaseStopped(f"{decision.by} halted the run before the ramp")
     reason = hold_reason(run)
@@ -156,14 +157,14 @@ def _release(run: Run, watch: LoadWatch, number: int, judgement: Judgement, *, b
         timeout_s = run.profile.ramp.approval_timeout_s
         urls = "\n".join(f"- [{name}]({url})" for name, url in run.record().links.items())
         page = (
-            f"{scorecard(run.record())}\n\nGate: **{judgement.verdict.value}** {judgement.detail}\n\n{urls}\n\n**advance** will {following}. "
+            f"{scorecard(run.record())}\n\nGate: **{judgement.verdict.value}** {judgement.detail}\n\n{urls}\n\n**go** will {following}. "
             f"The load is held meanwhile and the guard watches it.\n\nNo answer within {timeout_s / 60:g} minutes is a halt."
         )
-        decision = ask_to_advance(run, asked, page, timeout_s)
+        decision = ask_person(run, "ramp", asked, page, timeout_s)
     else:
-        answer = "advance" if judgement.passed else "halt"
+        answer = "go" if judgement.passed else "halt"
         decision = decided_by_form(run, "ramp", asked, answer)
-    return decision.answer == "advance" and watch.may_start()
+    return decision.answer == "go" and watch.may_start()
 
 
 def _judge_ramp(run: Run, watch: LoadWatch, stable: int) -> None:

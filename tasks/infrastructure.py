@@ -87,7 +87,7 @@ def apply_plan(run: Run) -> int:
     total = planned[-1].data["adds"]
 
     def follow(event: dict[str, Any]) -> None:
-        if event.get("type") == "apply_complete":
+        if event.get("type") == "apply_complete" and event["hook"]["action"] == "create":
             made.append(event["hook"]["resource"]["addr"])
             if len(made) % 10 == 0 or len(made) == total:
                 logger.info("terraform apply: %s of %s resources", len(made), total)

@@ -65,7 +65,10 @@ def install_load_generators(run: Run) -> tuple[str, ...]:
 
 def load_generators(run: Run) -> tuple[LoadGenerator, ...]:
     """Connect to every load generator."""
-    return tuple(LoadGenerator(host, run.id, number) for number, host in enumerate(connect_loadgens(run)))
+    return tuple(
+        LoadGenerator(host, f"{run.environment.ssh.work_directory}/{run.id}", number)
+        for number, host in enumerate(connect_loadgens(run))
+    )
 
 
 @task
@@ -332,6 +335,7 @@ def _outputs(loadgen: LoadGenerator, name: str) -> list[str]:
 def _k6_environment(run: Run) -> dict[str, str]:
     return {
         "API_URL": api_url(run),
+        **run.profile.script_environment,
         "K6_PROMETHEUS_RW_SERVER_URL": f"{prometheus_of(run).url}/api/v1/write",
         "K6_PROMETHEUS_RW_PUSH_INTERVAL": "1s",
         "K6_PROMETHEUS_RW_TREND_AS_NATIVE_HISTOGRAM": "true",

@@ -59,7 +59,7 @@ def _destroy(run: Run) -> None:
         destroyed: list[str] = []
 
         def follow(event: dict[str, Any]) -> None:
-            if event.get("type") == "apply_complete":
+            if event.get("type") == "apply_complete" and event["hook"]["action"] == "delete":
                 destroyed.append(event["hook"]["resource"]["addr"])
 
         if terraform.state_addresses():

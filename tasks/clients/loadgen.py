@@ -32,14 +32,14 @@ class LoadGenerator:
 
     Args:
         host: the host, open.
-        run_id: the run; its folder is ``rampart/<run_id>`` in the login's home.
+        folder: folder of the run on the host, absolute or in the login's home.
         number: 0 for the first load generator; hosts that share a home stay apart by it.
     """
 
-    def __init__(self, host: Host, run_id: str, number: int) -> None:
+    def __init__(self, host: Host, folder: str, number: int) -> None:
         self.host = host
         self.number = number
-        self.folder = f"rampart/{run_id}/loadgen-{number}"
+        self.folder = f"{folder}/loadgen-{number}"
         self.k6 = f"{self.folder}/bin/k6"
 
     def install(self, k6_binary: Path, tests: Path) -> int:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from blocks.models.rules import GuardRule
 from blocks.models.settings import MetricNames
+from tasks.rules.durations import go_duration
 
 
 def p95_ms(names: MetricNames, run_id: str, window_s: float) -> str:
     """p95 of request duration per scenario in ms, from the native histogram."""
     series = f'{names.http_duration}{{run_id="{run_id}",scenario!="ws"}}'
-    return f"histogram_quantile(0.95, sum by(scenario)(rate({series}[{window_s:g}s]))) * 1000"
+    return f"histogram_quantile(0.95, sum by(scenario)(rate({series}[{go_duration(window_s)}]))) * 1000"
 
 
 def ws_p95_ms(names: MetricNames, run_id: str, window_s: float) -> str:
     """p95 of the WebSocket handshake in ms."""
     series = f'{names.ws_connecting}{{run_id="{run_id}"}}'
-    return f"histogram_quantile(0.95, sum by(scenario)(rate({series}[{window_s:g}s]))) * 1000"
+    return f"histogram_quantile(0.95, sum by(scenario)(rate({series}[{go_duration(window_s)}]))) * 1000"
 
 
 def error_rate(names: MetricNames, run_id: str, window_s: float) -> str:
     """Failed requests of all requests; empty when there was no request."""
-    series, window = names.http_requests, f"[{window_s:g}s]"
+    series, window = names.http_requests, f"[{go_duration(window_s)}]"
     return (
         f'(sum(rate({series}{{run_id="{run_id}",expected_response="false"}}{window})) or vector(0)) '
         f'/ sum(rate({series}{{run_id="{run_id}"}}{window}))'
@@ -29,7 +30,7 @@ def error_rate(names: MetricNames, run_id: str, window_s: float) -> str:
 
 def ws_handshake_success(names: MetricNames, run_id: str, window_s: float) -> str:
     """Accepted handshakes of all handshakes; empty when there was none."""
-    series, window = names.ws_sessions, f"[{window_s:g}s]"
+    series, window = names.ws_sessions, f"[{go_duration(window_s)}]"
     return (
         f'(sum(rate({series}{{run_id="{run_id}",status="101"}}{window})) or vector(0)) '
         f'/ sum(rate({series}{{run_id="{run_id}"}}{window}))'
@@ -54,12 +55,12 @@ def queue_depth(names: MetricNames) -> str:
 def service_rates(names: MetricNames, window_s: float) -> str:
     """Requests per second each service served."""
     series = f'{names.span_calls}{{span_kind="SPAN_KIND_SERVER"}}'
-    return f"sum by(service_name)(rate({series}[{window_s:g}s]))"
+    return f"sum by(service_name)(rate({series}[{go_duration(window_s)}]))"
 
 
 def container_cpu_ratio(names: MetricNames, window_s: float) -> str:
     """CPU of each container as a part of its quota; no series without a quota."""
-    used = f'sum by(name)(rate({names.container_cpu}{{name!=""}}[{window_s:g}s]))'
+    used = f'sum by(name)(rate({names.container_cpu}{{name!=""}}[{go_duration(window_s)}]))'
     limit = f'max by(name)({names.container_quota}{{name!=""}} / {names.container_period}{{name!=""}})'
     return f"{used} / on(name) {limit}"
 

@@ -32,7 +32,8 @@ def fill_skeleton(text: str, record: Record) -> tuple[str, tuple[str, ...]]:
         The filled text, and where a field could not be matched: it stays visible as {{TBD}}. A field that is
         known but was not captured says so; nothing is invented.
     """
-    heading, columns = "", []
+    heading = ""
+    columns: list[str] = []
     lines: list[str] = []
     unmatched: list[str] = []
     for line in text.splitlines():

@@ -7,12 +7,12 @@ stand-in without a root file system has nothing to run it in, and the output say
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deployments.rehearsal.engine.architecture import host_architecture
 from deployments.rehearsal.engine.copying import collect
 from deployments.rehearsal.engine.dockerfile import Instruction, key_values, parse_dockerfile, substitute
 from deployments.rehearsal.engine.errors import EngineError, Unsupported
@@ -31,12 +31,6 @@ _DURATION_FLAGS = {
     "start-period": "StartPeriod",
     "start-interval": "StartInterval",
 }
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-
-
-def host_architecture() -> str:
-    """Returns this machine's architecture by docker's name, such as `amd64`."""
-    return _MACHINES.get(platform.machine(), platform.machine())
 
 
 @dataclass(frozen=True)

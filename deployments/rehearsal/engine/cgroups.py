@@ -170,7 +170,11 @@ def _make(folder: Path) -> Path | None:
             continue
         except OSError:
             return None
-        return folder if os.access(folder / "cgroup.procs", os.W_OK) else None
+        if os.access(folder / "cgroup.procs", os.W_OK):
+            return folder
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        return None
     return None
 
 

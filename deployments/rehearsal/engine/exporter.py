@@ -9,6 +9,7 @@ container that is gone as stale.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -106,10 +107,8 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, _stop)
     with ThreadingHTTPServer(("127.0.0.1", options.port), Handler) as server:
         server.daemon_threads = True
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever(poll_interval=5)
-        except KeyboardInterrupt:
-            pass
     return 0
 
 

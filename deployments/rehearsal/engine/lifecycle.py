@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from deployments.rehearsal.engine import cgroups
-from deployments.rehearsal.engine.builder import host_architecture
+from deployments.rehearsal.engine.architecture import host_architecture
 from deployments.rehearsal.engine.containers import Container, discard
 from deployments.rehearsal.engine.environment import Process, process_for
 from deployments.rehearsal.engine.errors import EngineError

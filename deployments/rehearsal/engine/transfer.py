@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from deployments.rehearsal.engine.builder import host_architecture
+from deployments.rehearsal.engine.architecture import host_architecture
 from deployments.rehearsal.engine.credentials import stored_auth
 from deployments.rehearsal.engine.errors import EngineError, RegistryRefused
 from deployments.rehearsal.engine.images import MANIFEST_TYPE, Image, ImageStore, repository_digest

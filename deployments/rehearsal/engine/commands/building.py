@@ -6,8 +6,9 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
+from deployments.rehearsal.engine.architecture import host_architecture
 from deployments.rehearsal.engine.arguments import Arguments, pairs
-from deployments.rehearsal.engine.builder import BuildRequest, host_architecture
+from deployments.rehearsal.engine.builder import BuildRequest
 from deployments.rehearsal.engine.builder import build as build_image
 from deployments.rehearsal.engine.errors import EngineError, Unsupported
 from deployments.rehearsal.engine.home import home_from_environment, write_json

@@ -6,8 +6,8 @@ import os
 import platform
 from typing import Any
 
+from deployments.rehearsal.engine.architecture import host_architecture
 from deployments.rehearsal.engine.arguments import Arguments
-from deployments.rehearsal.engine.builder import host_architecture
 from deployments.rehearsal.engine.cgroups import Group, probe
 from deployments.rehearsal.engine.containers import all_containers
 from deployments.rehearsal.engine.errors import EngineError

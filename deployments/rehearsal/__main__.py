@@ -1,0 +1,120 @@
+"""The rehearsal: ``python -m deployments.rehearsal up|down|run``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from types import FrameType
+from typing import NoReturn
+from uuid import UUID
+
+from blocks.models.errors import RampartError, Refused
+from deployments.rehearsal import layout
+from deployments.rehearsal.stack import Stack, down, load, stand_ins, up
+
+_BEGAN = time.monotonic()
+
+
+def main(arguments: list[str]) -> int:
+    """Run a command; exit code 0 for success, 1 for a run that did not pass, 2 for what could not be started."""
+    parser = argparse.ArgumentParser(
+        prog="python -m deployments.rehearsal", description="The whole checklist on one machine."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("up", "start the stack and leave it running"),
+        ("run", "start, run the checklist, report, stop"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--prefect-port", type=int, default=0, help="port of Prefect's UI (0 = a free one)")
+    commands.add_parser("down", help="stop the stack")
+    commands.add_parser("register", help="register blocks and deployments with the running stack")
+    chosen = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        if chosen.command == "down":
+            down(_say)
+            return 0
+        if chosen.command == "register":
+            return _register()
+        wanted = {"prefect": chosen.prefect_port} if chosen.prefect_port else {}
+        return _up(wanted) if chosen.command == "up" else _run(wanted)
+    except RampartError as error:
+        _say(f"error     {error}")
+        return 2
+
+
+def _up(wanted: dict[str, int]) -> int:
+    for line in stand_ins():
+        _say(line)
+    stack = up(_say, wanted)
+    _links(stack)
+    _say("start a run in the UI: Deployments, performance-run, environment = profile = rehearsal")
+    _say("stop with: python -m deployments.rehearsal down")
+    return 0
+
+
+def _run(wanted: dict[str, int]) -> int:
+    approve = os.environ.get("APPROVE", "auto")
+    if approve not in {"auto", "by-hand"}:
+        raise Refused(f"APPROVE is '{approve}'; wanted is auto or by-hand.")
+    for line in stand_ins():
+        _say(line)
+    stack: Stack | None = None
+    run_id: UUID | None = None
+    try:
+        stack = up(_say, wanted)
+        _links(stack)
+        # Prefect reads its settings when it is imported, so it is imported when the stack is there.
+        from deployments.rehearsal.operator import Operator  # noqa: PLC0415
+
+        operator = Operator(stack.prefect_url, _say, by_hand=approve == "by-hand")
+        try:
+            run_id = operator.start()
+            passed = operator.follow(run_id)
+        except KeyboardInterrupt:
+            if run_id is not None:
+                operator.cancel(run_id)
+            return 130
+        folder = layout.RUNS / str(run_id)
+        _say(f"report    {folder / 'report.html'}")
+        _say(f"verdict   {'PASS' if passed else 'not PASS'}")
+        return 0 if passed else 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        if stack is not None:
+            down(_say, stack)
+
+
+def _register() -> int:
+    stack = load()
+    if stack is None:
+        raise Refused("No stack is running; start it with: python -m deployments.rehearsal up")
+    from deployments.rehearsal.settings import register  # noqa: PLC0415 - Prefect is imported only where it is used
+
+    register(stack.ports, stack.grafana_token)
+    return 0
+
+
+def _links(stack: Stack) -> None:
+    _say(f"Prefect   {stack.prefect_url}")
+    _say(f"Grafana   {stack.url('grafana')}/d/ebit-perf-test (stand-in)")
+    _say(f"Jaeger    {stack.url('jaeger')}/search (stand-in)")
+    _say(f"metrics   {stack.url('prometheus')} (real Prometheus)")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{time.monotonic() - _BEGAN:6.1f}s  {text}\n")
+    sys.stdout.flush()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,96 @@
+"""The rehearsal's own processes: started in sessions of their own, known by pid and start time, ended by id."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+
+import httpx
+import psutil
+
+from blocks.models.errors import Failed
+from deployments.rehearsal.layout import LOGS, PROJECT
+
+_POLL_S = 0.1
+_END_S = 20.0
+
+
+def start(name: str, argv: Sequence[str], environment: dict[str, str]) -> dict[str, float | int | str]:
+    """Start a process with its output in a log file; return its identity."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    with (LOGS / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            list(argv), cwd=PROJECT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+    return {"name": name, "pid": process.pid, "started": psutil.Process(process.pid).create_time()}
+
+
+def wait_until(
+    name: str, ready: Callable[[], bool], identity: dict[str, float | int | str], timeout_s: float = 90.0
+) -> None:
+    """Wait until a process serves.
+
+    Raises:
+        Failed: it ended, or does not serve in time; says its last line.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not ready():
+        if not alive(identity):
+            raise Failed(f"{name} ended while it was starting: {last_line(name)}")
+        if time.monotonic() > deadline:
+            raise Failed(f"{name} did not serve within {timeout_s:g} s: {last_line(name)}")
+        time.sleep(_POLL_S)
+
+
+def answers(url: str, status: int = 200) -> Callable[[], bool]:
+    """Return a probe that is true when a URL answers with a status."""
+
+    def probe() -> bool:
+        try:
+            return httpx.get(url, timeout=2.0).status_code == status
+        except httpx.HTTPError:
+            return False
+
+    return probe
+
+
+def alive(identity: dict[str, float | int | str]) -> bool:
+    """Whether it is still the process that was started."""
+    try:
+        process = psutil.Process(int(identity["pid"]))
+        return process.create_time() == identity["started"] and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def end(identities: Sequence[dict[str, float | int | str]]) -> None:
+    """End processes with all their descendants, the newest first: SIGTERM, and SIGKILL for what does not listen."""
+    for identity in reversed(identities):
+        if not alive(identity):
+            continue
+        family = [psutil.Process(int(identity["pid"]))]
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family += family[0].children(recursive=True)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(identity["pid"]), signal.SIGTERM)
+        _, left = psutil.wait_procs(family, timeout=_END_S)
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=_END_S)
+
+
+def last_line(name: str) -> str:
+    """Return the last thing a process said."""
+    file = LOGS / f"{name}.log"
+    lines = (
+        [line.strip() for line in file.read_text(errors="replace").splitlines() if line.strip()]
+        if file.exists()
+        else []
+    )
+    return lines[-1][:300] if lines else f"it said nothing; its log is {file.name}"

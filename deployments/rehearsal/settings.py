@@ -1,0 +1,82 @@
+"""The rehearsal's block values: all that makes a run a rehearsal."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect_aws import AwsClientParameters, AwsCredentials
+from pydantic import SecretStr
+
+from blocks.load_profile import LoadProfile
+from blocks.models.rules import StabilityRule
+from blocks.models.settings import ExpectedPlan, Observability, Ramp, Services, Smoke, SshAccess, Users
+from blocks.perf_environment import PerfEnvironment
+from deployments.rehearsal import layout
+
+BLOCK = "rehearsal"
+# moto accepts any key; these are no secrets.
+_KEY = "rehearsal"
+# What the checkout's module makes.
+_RESOURCES = 58
+# 10,000 virtual users of the script become 100, 42 minutes of rises and holds a good half a minute.
+_LOAD, _TIME = 0.01, 1 / 60
+
+
+def register(ports: dict[str, int], grafana_token: str) -> None:
+    """Save the rehearsal's blocks, the real load profile beside them, and the work pool."""
+    with get_client(sync_client=True) as client:
+        client.create_work_pool(WorkPoolCreate(name=layout.POOL, type="process"), overwrite=True)
+    PerfEnvironment.register_type_and_schema()
+    LoadProfile.register_type_and_schema()
+    credentials = AwsCredentials(
+        aws_access_key_id=_KEY,
+        aws_secret_access_key=SecretStr(_KEY),
+        region_name="eu-north-1",
+        aws_client_parameters=AwsClientParameters(endpoint_url=f"http://{layout.LOCALHOST}:{ports['aws']}"),
+    )
+    credentials.save("rehearsal", overwrite=True)
+    LoadProfile().save("stepped-ramp", overwrite=True)
+    _profile(ports).save(BLOCK, overwrite=True)
+    _environment(ports, credentials, grafana_token).save(BLOCK, overwrite=True)
+
+
+def _profile(ports: dict[str, int]) -> LoadProfile:
+    return LoadProfile(
+        smoke=Smoke(hold_s=20.0),
+        ramp=Ramp(load_scale=_LOAD, time_scale=_TIME, approval_timeout_s=900.0),
+        script_environment={"RT_PORT": str(ports["rt"]), "WS_URL": f"ws://{layout.LOCALHOST}:{ports['rt']}"},
+        users=Users(count=500),
+        gate=StabilityRule(window_s=8.0, step_s=1.0, floor_ms=100.0, relative_drift=1.0, floor_jobs=50.0),
+    )
+
+
+def _environment(ports: dict[str, int], credentials: AwsCredentials, grafana_token: str) -> PerfEnvironment:
+    return PerfEnvironment(
+        checkout=layout.CHECKOUT,
+        terraform_parallelism=20,
+        loadgen_k6_binary=Path("k6"),
+        account_id=layout.ACCOUNT,
+        aws=credentials,
+        expected_plan=ExpectedPlan(adds=_RESOURCES),
+        ssh=SshAccess(
+            user=_login(),
+            port=ports["ssh"],
+            private_key=layout.KEYS / "id_ed25519",
+            work_directory=str(layout.LOADGEN),
+        ),
+        services=Services(
+            compose_directory=str(layout.COMPOSE),
+            api_port=ports["api"],
+            migrate=("python", "-m", "ebit_api.migrate"),
+            seed=("python", "-m", "ebit_api.seed"),
+        ),
+        observability=Observability(grafana_token=SecretStr(grafana_token)),
+        runs_folder=layout.RUNS,
+    )
+
+
+def _login() -> str:
+    return getpass.getuser()

@@ -1,0 +1,331 @@
+"""The local stack: what stands in for the cloud on one machine, started and stopped as a whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from blocks.models.errors import Failed, Refused
+from deployments.rehearsal import layout
+from deployments.rehearsal.ports import choose_ports
+from deployments.rehearsal.processes import alive, answers, end, start, wait_until
+from tasks.clients.processes import run_command
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Stack:
+    """What runs, and where."""
+
+    ports: dict[str, int]
+    grafana_token: str
+    processes: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def prefect_url(self) -> str:
+        """Prefect's address."""
+        return self.url("prefect")
+
+    def url(self, name: str) -> str:
+        """The address of a server of the stack."""
+        return f"http://{layout.LOCALHOST}:{self.ports[name]}"
+
+    def environment(self) -> dict[str, str]:
+        """What the stack's processes find in their environment."""
+        kept = {
+            key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "AWS_", "TF_", "OTEL_"))
+        }
+        return {
+            **kept,
+            "PATH": f"{layout.WORKER / 'bin'}:{layout.tool_path()}",
+            "PYTHONPATH": str(layout.PROJECT),
+            "PREFECT_HOME": str(layout.HOME / "prefect"),
+            "PREFECT_PROFILES_PATH": str(layout.HOME / "prefect" / "profiles.toml"),
+            "PREFECT_API_URL": f"{self.prefect_url}/api",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_API_HOST": layout.LOCALHOST,
+            "PREFECT_CLI_COLORS": "false",
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
+            "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+            "DO_NOT_TRACK": "1",
+            "RAMPART_DIRECTORY": str(layout.PROJECT),
+            "TF_CLI_CONFIG_FILE": str(layout.TOOLS / "terraformrc"),
+            "GRAFANA_TOKEN": self.grafana_token,
+            "REHEARSAL_HOST_KEYS": str(layout.KEYS / "host_key.pub"),
+        }
+
+
+def load() -> Stack | None:
+    """Return the stack that runs, or None."""
+    if not layout.STATE.exists():
+        return None
+    stack = Stack(**json.loads(layout.STATE.read_text()))
+    return stack if any(alive(process) for process in stack.processes) else None
+
+
+def up(say: Say, wanted_ports: dict[str, int]) -> Stack:
+    """Start everything, register blocks and deployments.
+
+    Raises:
+        Refused: a stack runs already, or a wanted port is taken.
+        Failed: a part does not start; everything that was started is stopped again.
+    """
+    if load() is not None:
+        raise Refused("A rehearsal's stack is running already; stop it with: python -m deployments.rehearsal down")
+    stack = Stack(ports=choose_ports(wanted_ports), grafana_token=secrets.token_urlsafe(24))
+    _lay_out(stack)
+    try:
+        _start_servers(stack, say)
+        _register(stack, say)
+    except BaseException:
+        down(say, stack)
+        raise
+    return stack
+
+
+def down(say: Say, stack: Stack | None = None) -> None:
+    """Stop everything the stack started; what is stopped already is fine."""
+    stack = stack or (Stack(**json.loads(layout.STATE.read_text())) if layout.STATE.exists() else None)
+    if stack is None:
+        say("no stack is running")
+        return
+    workers = [process for process in stack.processes if process["name"] == "worker"]
+    end(workers)
+    _stop_containers(stack)
+    end([process for process in stack.processes if process not in workers])
+    layout.STATE.unlink(missing_ok=True)
+    say("the stack is stopped")
+
+
+def stand_ins() -> list[str]:
+    """Say what is real and what stands in for it."""
+    return [
+        "stand-in: moto for AWS, with an image registry for ECR's",
+        "stand-in: processes in memory cgroups for the container engine (no engine is used in a rehearsal)",
+        "stand-in: our own pages for Grafana and Jaeger, with their APIs; real k6, Prometheus, Terraform, sshd, Node, Chromium, Prefect",
+        "stand-in: a double of ebit is the system under test; one sshd is the SUT's and the load generator's host",
+    ]
+
+
+def _lay_out(stack: Stack) -> None:
+    """Make the folders of the hosts, keys, and the checkout, as cloud-init and `git clone` would."""
+    for folder in (layout.HOME, layout.KEYS, layout.COMPOSE, layout.SUT / "bin", layout.WORKER / "bin", layout.LOADGEN):
+        shutil.rmtree(folder, ignore_errors=True) if folder in {layout.KEYS, layout.LOADGEN} else None
+        folder.mkdir(parents=True, exist_ok=True)
+    for name in ("prefect", "prometheus", "grafana", "registry", "engines"):
+        shutil.rmtree(layout.HOME / name, ignore_errors=True)
+    layout.RUNS.mkdir(exist_ok=True)
+    layout.KEYS.chmod(0o700)
+    for key in ("id_ed25519", "host_key"):
+        _must(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "rehearsal", "-f", str(layout.KEYS / key)])
+    shutil.copy(layout.KEYS / "id_ed25519.pub", layout.KEYS / "authorized_keys")
+    shutil.rmtree(layout.CHECKOUT, ignore_errors=True)
+    shutil.copytree(
+        layout.CHECKOUT_SOURCE,
+        layout.CHECKOUT,
+        ignore=shutil.ignore_patterns("__pycache__", "node_modules", ".terraform*"),
+    )
+    _install_node_modules()
+    _write_tfvars(stack)
+    shutil.copy(layout.CHECKOUT / "docker-compose.yml", layout.COMPOSE)
+    (layout.COMPOSE / ".env").write_text(
+        "".join(f"{key}={value}\n" for key, value in _compose_environment(stack).items())
+    )
+    for host, root in ((layout.SUT, "sut"), (layout.WORKER, "worker")):
+        wrapper = host / "bin" / "docker"
+        wrapper.write_text(
+            "#!/bin/sh\n# The stand-in for docker on this host: rehearsal only.\n"
+            f"export REHEARSAL_ENGINE_ROOT='{layout.HOME / 'engines' / root}' PYTHONPATH='{layout.PROJECT}'\n"
+            f"exec '{_python()}' -P -m deployments.rehearsal.engine \"$@\"\n"
+        )
+        wrapper.chmod(0o755)
+
+
+def _start_servers(stack: Stack, say: Say) -> None:
+    module = [_python(), "-m"]
+    ports = stack.ports
+    _start(
+        stack,
+        "prefect",
+        [*module, "prefect", "server", "start", "--host", layout.LOCALHOST, "--port", str(ports["prefect"])],
+    )
+    _start(
+        stack, "cloud",
+        [*module, "deployments.rehearsal.cloud", "--port", str(ports["aws"]), "--registry-port", str(ports["registry"]),
+         "--account-id", layout.ACCOUNT, "--data", str(layout.HOME / "registry")],
+    )  # fmt: skip
+    _start(
+        stack, "telemetry",
+        [*module, "deployments.rehearsal.telemetry", "--otlp-port", str(ports["otlp"]), "--jaeger-port", str(ports["jaeger"]),
+         "--metrics-port", str(ports["spanmetrics"])],
+    )  # fmt: skip
+    _start(
+        stack, "exporter",
+        [*module, "deployments.rehearsal.engine.exporter", "--root", str(layout.HOME / "engines" / "sut"), "--port", str(ports["exporter"])],
+    )  # fmt: skip
+    _start(stack, "prometheus", _prometheus(stack))
+    _start(
+        stack, "grafana",
+        [*module, "deployments.rehearsal.grafana", "--port", str(ports["grafana"]), "--prometheus-url", stack.url("prometheus"),
+         "--jaeger-url", stack.url("jaeger"), "--dashboards", str(layout.CHECKOUT / "monitoring" / "grafana" / "dashboards"),
+         "--state", str(layout.HOME / "grafana")],
+    )  # fmt: skip
+    _start(stack, "sshd", _sshd(stack))
+    for name, probe in (
+        ("cloud", answers(f"{stack.url('aws')}/moto-api/data.json")),
+        ("telemetry", answers(f"{stack.url('jaeger')}/api/services")),
+        ("exporter", answers(f"{stack.url('exporter')}/metrics")),
+        ("prometheus", answers(f"{stack.url('prometheus')}/-/ready")),
+        ("grafana", answers(f"{stack.url('grafana')}/api/health")),
+        ("prefect", answers(f"{stack.prefect_url}/api/health")),
+    ):
+        wait_until(name, probe, next(process for process in stack.processes if process["name"] == name))
+        say(f"{name} serves")
+
+
+def _register(stack: Stack, say: Say) -> None:
+    environment = stack.environment()
+    os.environ.update({key: value for key, value in environment.items() if key.startswith(("PREFECT_", "RAMPART_"))})
+    _must([_python(), "-m", "deployments.rehearsal", "register"], environment)
+    _start(
+        stack, "worker",
+        [_python(), "-m", "prefect", "worker", "start", "--pool", layout.POOL, "--type", "process", "--name", "rehearsal"],
+    )  # fmt: skip
+    _must(
+        [_python(), "-m", "prefect", "--no-prompt", "deploy", "--prefect-file", "deployments/prefect.yaml", "--all"],
+        environment,
+    )
+    say("blocks and deployments are registered")
+
+
+def _start(stack: Stack, name: str, argv: list[str]) -> None:
+    stack.processes.append(start(name, argv, stack.environment()))
+    part = layout.STATE.with_suffix(".part")
+    part.write_text(json.dumps(asdict(stack)))
+    part.chmod(0o600)
+    part.replace(layout.STATE)
+
+
+def _prometheus(stack: Stack) -> list[str]:
+    targets = {name: f"{layout.LOCALHOST}:{stack.ports[name]}" for name in ("spanmetrics", "exporter", "worker")}
+    jobs = "".join(
+        f"  - job_name: {name}\n    static_configs:\n      - targets: ['{target}']\n"
+        for name, target in targets.items()
+    )
+    folder = layout.HOME / "prometheus"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "prometheus.yml").write_text(
+        f"global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n{jobs}"
+    )
+    return [
+        "prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address={layout.LOCALHOST}:{stack.ports['prometheus']}", "--web.enable-remote-write-receiver",
+        "--enable-feature=native-histograms,exemplar-storage", "--log.level=warn",
+    ]  # fmt: skip
+
+
+def _sshd(stack: Stack) -> list[str]:
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(parents=True, exist_ok=True)
+    config = layout.KEYS / "sshd_config"
+    config.write_text(
+        f"Port {stack.ports['ssh']}\nListenAddress {layout.LOCALHOST}\nHostKey {layout.KEYS / 'host_key'}\n"
+        f"AuthorizedKeysFile {layout.KEYS / 'authorized_keys'}\nPidFile none\nStrictModes no\nUsePAM no\n"
+        "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nPrintMotd no\n"
+        "MaxSessions 100\nMaxStartups 100\nSubsystem sftp internal-sftp\n"
+        f"SetEnv PATH={layout.SUT / 'bin'}:{layout.tool_path()} DOCKER_CONFIG={layout.SUT / 'docker'}\n"
+    )
+    sshd = shutil.which("sshd", path=layout.tool_path() + ":/usr/sbin")
+    if sshd is None:
+        raise Failed("sshd was not found; run make setup.")
+    # sshd starts itself again for each connection and insists on an absolute path that is no link of ours.
+    return [str(Path(sshd).resolve()), "-D", "-e", "-f", str(config)]
+
+
+def _compose_environment(stack: Stack) -> dict[str, str]:
+    ports = stack.ports
+    services = ("api", "rt", "auth", "bet", "worker", "fe")
+    return {
+        "REGISTRY": f"{layout.LOCALHOST}:{ports['registry']}",
+        **{f"{name.upper()}_PORT": str(ports[name]) for name in services},
+        **{f"{name.upper()}_ADMIN_PORT": str(ports[f"{name}_admin"]) for name in services if name != "fe"},
+        "DATA_DIR": str(layout.SUT / "data"),
+        "BCRYPT_COST": "4",
+        "JWT_SECRET": secrets.token_hex(16),
+        "REQUEST_LOG": str(layout.SUT / "requests.log"),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": stack.url("otlp"),
+    }
+
+
+def _write_tfvars(stack: Stack) -> None:
+    kind = layout.INSTANCE_TYPES[layout.architecture()]
+    values = {
+        "admin_cidrs": ["127.0.0.1/32"],
+        "ssh_public_key": (layout.KEYS / "id_ed25519.pub").read_text().strip(),
+        "sut_instance_type": kind,
+        "loadgen_instance_type": kind,
+        "monitoring_instance_type": kind,
+        "ssh_port": stack.ports["ssh"],
+        "api_port": stack.ports["api"],
+        "rt_port": stack.ports["rt"],
+        "prometheus_port": stack.ports["prometheus"],
+        "grafana_port": stack.ports["grafana"],
+        "jaeger_port": stack.ports["jaeger"],
+        "otlp_port": stack.ports["otlp"],
+    }
+    file = layout.CHECKOUT / "terraform" / "perf" / "terraform.tfvars"
+    file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
+
+
+def _install_node_modules() -> None:
+    """Install the checkout's Node packages once; later rehearsals link to them while its lock file is the same."""
+    lock = (layout.CHECKOUT / "package-lock.json").read_bytes()
+    kept = layout.TOOLS / "checkout-packages"
+    stamp = kept / "package-lock.json"
+    if not (kept / "node_modules").is_dir() or not stamp.exists() or stamp.read_bytes() != lock:
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir(parents=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(layout.CHECKOUT / name, kept)
+        completed = run_command(
+            ["npm", "ci", "--no-audit", "--no-fund"],
+            cwd=kept,
+            environment={"PATH": layout.tool_path()},
+            timeout_s=180.0,
+        )
+        if completed.code != 0:
+            shutil.rmtree(kept, ignore_errors=True)
+            raise Failed(f"npm could not install the checkout's packages: {completed.last_line}")
+    (layout.CHECKOUT / "node_modules").symlink_to(kept / "node_modules")
+
+
+def _stop_containers(stack: Stack) -> None:
+    docker = layout.SUT / "bin" / "docker"
+    if (
+        docker.exists()
+        and (layout.COMPOSE / "docker-compose.yml").exists()
+        and (layout.HOME / "engines" / "sut").exists()
+    ):
+        run_command(
+            [str(docker), "compose", "down"], cwd=layout.COMPOSE, environment=stack.environment(), timeout_s=60.0
+        )
+
+
+def _must(argv: list[str], environment: dict[str, str] | None = None) -> None:
+    completed = run_command(
+        argv, cwd=layout.PROJECT, environment=environment or {"PATH": layout.tool_path()}, timeout_s=120.0
+    )
+    if completed.code != 0:
+        raise Failed(f"'{' '.join(argv[:5])}' ended with {completed.code}: {completed.last_line}")
+
+
+def _python() -> str:
+    return sys.executable
