@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture
 
-from blocks.models.errors import RampartError
 from blocks.models.record import Stage, TraceId
 from blocks.models.verdict import failed, passed
 from flows.phase import phase
 from tasks.checks import check
-from tasks.dashboard import find_trace, keep_snapshot, keep_traces, photograph_stages
+from tasks.dashboard import find_trace, judge_traces, keep_snapshot, keep_traces, photograph_stages
 from tasks.evidence import exact_numbers, fetch_results, write_summary
 from tasks.run import Run
 
@@ -31,26 +32,18 @@ def collect(run_id: str, environment: str, profile: str) -> State[Any]:
         stages = record.stages
         if stages:
             _note_stages(run)
+        # Pictures, snapshots and traces come from different servers: they are taken beside each other.
+        pictures = photograph_stages.submit(run, stages)
+        snapshots = [keep_snapshot.submit(run, name, start, end) for name, start, end in _times(run, stages)]
         with check(run, "collect.traces", needed=False) as checking:
-            traces = {stage.number: keep_traces(run, stage) for stage in stages} or {0: (_smoke_trace(run),)}
-            for number, found in traces.items():
-                if number:
-                    run.journal.append(
-                        "collect", "stage_numbers", number=number, trace_ids=[item.model_dump() for item in found]
-                    )
-            kept = [item for found in traces.values() for item in found]
-            lost = [item.id for item in kept if not item.verified]
-            if lost or not kept:
-                checking.judge(
-                    failed(f"{len(lost)} of {len(kept)} traces do not open through Jaeger's API; wanted are all.")
-                )
-            else:
-                checking.judge(passed(f"{len(kept)} traces opened through Jaeger's API and saved"))
+            checking.judge(judge_traces(_keep_traces(run, stages)))
         with check(run, "collect.snapshots", needed=False) as checking:
-            urls = _snapshots(run, stages)
+            urls = [snapshot.result() for snapshot in snapshots]
+            for stage, url in zip(stages, urls, strict=False):
+                run.journal.append("collect", "stage_numbers", number=stage.number, snapshot=url)
             checking.judge(passed(f"{len(urls)} snapshots with their data: {', '.join(urls[:2])}"))
         if stages:
-            _stage_evidence(run)
+            _stage_evidence(run, pictures)
     return opened.outcome
 
 
@@ -76,43 +69,43 @@ def _note_stages(run: Run) -> None:
             checking.judge(passed(f"{len(numbers)} stages with exact numbers of {', '.join(sorted(wanted))}"))
 
 
-def _stage_evidence(run: Run) -> None:
+def _stage_evidence(run: Run, pictures: PrefectFuture[dict[int, Path]]) -> None:
     """Keep a picture of the dashboard for each judged stage beside its summary and traces."""
     with check(run, "ramp.stage_evidence", needed=False) as checking:
-        files = photograph_stages(run, run.record().stages)
+        files = pictures.result()
         for number, file in files.items():
             run.journal.append("collect", "stage_numbers", number=number, screenshot=run.relative(file))
-        poor = [
-            stage.number
-            for stage in run.record().stages
-            if stage.gate and not (stage.screenshot and stage.summary and stage.trace_ids)
-        ]
-        if poor:
+        judged = [stage for stage in run.record().stages if stage.gate]
+        poor = [stage.number for stage in judged if not (stage.screenshot and stage.summary and stage.trace_ids)]
+        if poor or not judged:
             checking.judge(
-                failed(f"Stage {', '.join(map(str, poor))} lacks its picture, summary or traces; wanted are all three.")
+                failed(
+                    f"Stage {', '.join(map(str, poor)) or '1'} lacks its picture, summary or traces; wanted are all three."
+                )
             )
         else:
             checking.judge(passed(f"{len(files)} stages with picture, summary and traces"), *files.values())
 
 
-def _snapshots(run: Run, stages: tuple[Stage, ...]) -> list[str]:
-    urls = []
+def _keep_traces(run: Run, stages: tuple[Stage, ...]) -> list[TraceId]:
+    if not stages:
+        return [find_trace(run, *_smoke_times(run))]
+    kept: list[TraceId] = []
     for stage in stages:
-        if stage.steady_from and stage.steady_to:
-            url = keep_snapshot(run, f"stage-{stage.number:02d}", stage.started, stage.steady_to)
-            run.journal.append("collect", "stage_numbers", number=stage.number, snapshot=url)
-            urls.append(url)
-    if not urls:
-        urls.append(keep_snapshot(run, "smoke", *_smoke_times(run)))
-    return urls
+        found = keep_traces(run, stage)
+        run.journal.append(
+            "collect", "stage_numbers", number=stage.number, trace_ids=[item.model_dump() for item in found]
+        )
+        kept += found
+    return kept
 
 
-def _smoke_trace(run: Run) -> TraceId:
-    return find_trace(run, *_smoke_times(run))
+def _times(run: Run, stages: tuple[Stage, ...]) -> list[tuple[str, datetime, datetime]]:
+    """Return what to take snapshots of: each stage with its rise, or the smoke test when there was no ramp."""
+    ended = [(f"stage-{stage.number:02d}", stage.started, stage.steady_to or stage.ended) for stage in stages]
+    return [(name, start, end) for name, start, end in ended if end is not None] or [("smoke", *_smoke_times(run))]
 
 
 def _smoke_times(run: Run) -> tuple[datetime, datetime]:
     smoke = run.record().smoke
-    if "started" not in smoke:
-        raise RampartError("The smoke test did not run, so there is nothing to collect of it.")
     return datetime.fromisoformat(smoke["started"]), datetime.fromisoformat(smoke["ended"])

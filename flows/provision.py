@@ -39,6 +39,8 @@ def provision(
         )
         run.journal.append("provision", "links", **links(run))
         show_links(run)
+        # k6 is a large file: it is copied while images are built; what is there is not copied again.
+        copied = install_load_generators.submit(run)
         with check(run, "provision.registry_login") as checking:
             checking.judge(passed(f"logged in to {log_in_to_registry(run)}; the password went over standard input"))
         with check(run, "provision.images") as checking:
@@ -56,6 +58,7 @@ def provision(
         with check(run, "provision.users") as checking:
             checking.judge(passed(seed_users(run)))
         with check(run, "provision.users_file") as checking:
+            copied.result()
             install_load_generators(run)
             checking.judge(judge_users(read_users_file(run), run.profile.users.count))
         with check(run, "provision.dashboard") as checking:

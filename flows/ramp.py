@@ -29,6 +29,8 @@ from tasks.sut import read_stats
 from tasks.watch import LoadWatch
 
 Advance = Literal["by-hand", "auto"]
+# docker stats takes 2 to 2.5 s, so it is asked before the look ends and delays no decision.
+_STATS_AHEAD = timedelta(seconds=2)
 
 
 @flow(name="ramp")
@@ -124,6 +126,9 @@ def _hold_and_judge(run: Run, watch: LoadWatch, number: int, steady_from: dateti
     """Hold the stage for its time and the gate's look, judge it and note it; None when the guard stopped the load."""
     rule, level = run.profile.gate, watch.plan.levels[number - 1]
     until = steady_from + timedelta(seconds=max(rule.window_s, level.hold_s))
+    if not wait_until(until - _STATS_AHEAD, watch):
+        return None
+    stats = read_stats.submit(run)
     if not wait_until(until, watch):
         return None
     series = read_gate_series(run, until - timedelta(seconds=rule.window_s), until, rule)
@@ -143,7 +148,7 @@ def _hold_and_judge(run: Run, watch: LoadWatch, number: int, steady_from: dateti
         reason=judgement.detail,
         steady_to=until.isoformat(),
     )
-    note_stage(run, number, steady_from, until)
+    note_stage(run, number, steady_from, until, stats.result())
     show_scorecard(run)
     return judgement
 

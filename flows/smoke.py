@@ -21,6 +21,7 @@ from tasks.rules.smoke import (
     judge_trace,
     judge_traffic,
     judge_users_seen,
+    smoke_numbers,
 )
 
 
@@ -35,6 +36,7 @@ def smoke(run_id: str, environment: str, profile: str) -> State[Any]:
             result = run_smoke(run)
             checking.judge(judge_exit(result["exit_code"], result["error"]), summary)
         metrics = result["metrics"]
+        run.journal.append("smoke", "smoke", numbers=smoke_numbers(metrics))
         started, ended = (datetime.fromisoformat(result[key]) for key in ("started", "ended"))
         with check(run, "smoke.scenarios", needed=False) as checking:
             checking.judge(judge_scenarios(metrics, rules.endpoints), summary)

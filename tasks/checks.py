@@ -15,7 +15,7 @@ from tasks.artifacts import show_checklist
 from tasks.run import Run
 
 
-class PhaseStopped(Exception):  # noqa: N818 - it says what happened
+class PhaseStopped(Exception):
     """A check did not pass and the phase cannot go on without it; the sentence is the check's."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from blocks.models.verdict import Judgement, failed, passed
 from tasks.clients.browser import PageView, photograph_dashboards
 from tasks.clients.dashboards import Grafana
 from tasks.clients.traces import Jaeger
+from tasks.metrics import prometheus_of
 from tasks.run import Run
 
 # Traces kept per stage: the checklist asks for two or three.
@@ -36,7 +38,9 @@ def jaeger_of(run: Run) -> Jaeger:
 @task(retries=2, retry_delay_seconds=2)
 def check_dashboard(run: Run) -> tuple[Judgement, Path]:
     """Open the dashboard by API and in a browser: data sources answer, no panel fails. No data is fine."""
+    run.journal.append("provision", "version", name="Prometheus", version=prometheus_of(run).version())
     grafana = grafana_of(run)
+    run.journal.append("provision", "version", name="Grafana", version=grafana.version())
     uid = run.environment.observability.dashboard_uid
     dashboard = grafana.dashboard(uid)
     now = datetime.now(UTC)
@@ -113,6 +117,8 @@ def photograph_stages(run: Run, stages: tuple[Stage, ...]) -> dict[int, Path]:
     chosen = [stage for stage in stages if stage.steady_to is not None]
     files = {stage.number: run.evidence / "screenshots" / f"stage-{stage.number:02d}.png" for stage in chosen}
     first = stages[0].started if stages else None
+    if not chosen:
+        return {}
     views = _photograph(
         run,
         [(grafana.dashboard_link(uid, first, stage.steady_to, kiosk=True), files[stage.number]) for stage in chosen],
@@ -121,6 +127,16 @@ def photograph_stages(run: Run, stages: tuple[Stage, ...]) -> dict[int, Path]:
     if broken:
         raise Failed(f"The dashboard shows red banners at stage {', '.join(map(str, broken))}; wanted is none.")
     return files
+
+
+def judge_traces(traces: Sequence[TraceId]) -> Judgement:
+    """Judge whether every kept trace opens."""
+    lost = [item.id for item in traces if not item.verified]
+    if lost or not traces:
+        return failed(
+            f"{len(lost)} of {len(traces)} traces do not open through Jaeger's API; wanted are all, and at least one."
+        )
+    return passed(f"{len(traces)} traces opened through Jaeger's API and saved")
 
 
 def _photograph(run: Run, pages: list[tuple[str, Path]]) -> tuple[PageView, ...]:

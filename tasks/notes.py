@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from prefect import task
 
+from tasks.clients.sut import ContainerStats
 from tasks.metrics import read_live_numbers, read_queues, read_ratio
 from tasks.run import Run
-from tasks.sut import read_stats
+
+# A rate over less than this holds too few of k6's pushes.
+_SHORTEST_WINDOW_S = 10.0
 
 
 @task
-def note_stage(run: Run, number: int, start: datetime, end: datetime) -> None:
-    """Journal a stage's live numbers over its steady part."""
-    window_s = max(10.0, (end - start).total_seconds())
-    with ThreadPoolExecutor(2) as pool:
-        # docker stats takes a second or two; the queries go on beside it.
-        stats = pool.submit(read_stats.fn, run)
-        endpoints = read_live_numbers.fn(run, end, window_s)
-        handshakes = read_ratio.fn(run, "ws_handshake_success", end, window_s)
-        queues = read_queues.fn(run, end)
-        containers = stats.result()
+def note_stage(run: Run, number: int, start: datetime, end: datetime, stats: tuple[ContainerStats, ...]) -> None:
+    """Journal a stage's live numbers over its steady part, and what the containers used at its end."""
+    window_s = max(_SHORTEST_WINDOW_S, (end - start).total_seconds())
     run.journal.append(
         "ramp", "stage_numbers", number=number,
-        endpoints=[item.model_dump(exclude_none=True) for item in endpoints],
-        ws_handshake_success=handshakes,
-        queues=queues,
-        sut=[
-            {"container": item.name, "cpu_percent": item.cpu_percent, "memory_bytes": item.memory_bytes} for item in containers
-        ],
+        endpoints=[item.model_dump(exclude_none=True) for item in read_live_numbers(run, end, window_s)],
+        ws_handshake_success=read_ratio(run, "ws_handshake_success", end, window_s),
+        queues=read_queues(run, end),
+        sut=[{"container": item.name, "cpu_percent": item.cpu_percent, "memory_bytes": item.memory_bytes} for item in stats],
     )  # fmt: skip

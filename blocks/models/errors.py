@@ -14,15 +14,15 @@ class RampartError(Exception):
     """Anything that ends a check or a phase with a sentence for the operator."""
 
 
-class Refused(RampartError):  # noqa: N818 - the tree names causes
+class Refused(RampartError):
     """Input that cannot be used."""
 
 
-class Failed(RampartError):  # noqa: N818
+class Failed(RampartError):
     """An outside system said no."""
 
 
-class Unavailable(RampartError):  # noqa: N818
+class Unavailable(RampartError):
     """An outside system did not answer."""
 
 

@@ -82,9 +82,10 @@ def _run(wanted: dict[str, int]) -> int:
         folder = layout.RUNS / str(run_id)
         _say(f"report    {folder / 'report.html'}")
         _say(f"verdict   {'PASS' if passed else 'not PASS'}")
-        return 0 if passed else 1
     except KeyboardInterrupt:
         return 130
+    else:
+        return 0 if passed else 1
     finally:
         if stack is not None:
             down(_say, stack)

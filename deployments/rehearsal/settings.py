@@ -45,7 +45,7 @@ def register(ports: dict[str, int], grafana_token: str) -> None:
 
 def _profile(ports: dict[str, int]) -> LoadProfile:
     return LoadProfile(
-        smoke=Smoke(hold_s=20.0),
+        smoke=Smoke(hold_s=15.0),
         ramp=Ramp(load_scale=_LOAD, time_scale=_TIME, approval_timeout_s=900.0),
         script_environment={"RT_PORT": str(ports["rt"]), "WS_URL": f"ws://{layout.LOCALHOST}:{ports['rt']}"},
         users=Users(count=500),

@@ -8,7 +8,7 @@ SetupProblem            one sentence: what was seen, what was wanted, what to do
 """
 
 
-class SetupProblem(Exception):  # noqa: N818 -- the word the person reads
+class SetupProblem(Exception):
     """Base of everything setup reports; its text is the whole message."""
 
 

@@ -16,13 +16,13 @@ select scenario, count(*),
        count(*) filter (where failed) * 1.0 / count(*),
        quantile_cont(duration, [0.5, 0.9, 0.95, 0.99]), max(duration)
 from (
-    select scenario, metric_value as duration, expected_response = 'false' as failed, "timestamp" as at
+    select scenario, metric_value as duration, expected_response = 'false' as failed, "timestamp" as seen_s
     from samples where metric_name = 'http_req_duration' and scenario <> 'ws'
     union all
     select scenario, metric_value, status <> '101', "timestamp"
     from samples where metric_name = 'ws_connecting' and scenario = 'ws'
 )
-where at >= ? and at < ?
+where seen_s >= ? and seen_s < ?
 group by scenario order by scenario
 """
 

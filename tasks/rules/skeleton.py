@@ -25,7 +25,7 @@ _QUANTILES = {
 }  # fmt: skip
 
 
-def fill_skeleton(text: str, record: Record) -> tuple[str, tuple[str, ...]]:
+def fill_skeleton(text: str, record: Record) -> tuple[str, tuple[str, ...]]:  # noqa: C901 - one pass over the lines, a case a kind of line
     """Fill a skeleton.
 
     Returns:
@@ -77,7 +77,7 @@ def _value(record: Record, heading: str, row: str, column: str) -> str | None:
     return None
 
 
-def _stage_value(record: Record, number: int, column: str) -> str | None:
+def _stage_value(record: Record, number: int, column: str) -> str | None:  # noqa: PLR0911 - a column a return
     stage = next((item for item in record.stages if item.number == number), None)
     if stage is None:
         return f"not captured: stage {number} was not reached"

@@ -86,6 +86,22 @@ def judge_exceptions(metrics: Metrics, exceptions: Sequence[ExpectedException]) 
     return passed("; ".join(said))
 
 
+def smoke_numbers(metrics: Metrics) -> dict[str, str]:
+    """Return the smoke's numbers as the team's report words them; what k6 did not write is not there."""
+    p95 = {
+        name: _p95(metrics, scenario)
+        for name, scenario in (("sign in", "signin"), ("bet", "bet"), ("history", "history"))
+    }
+    p95["ws handshake"] = metrics.get("ws_connecting", {}).get("p(95)")
+    found = {f"{name} p95": f"{value:.0f} ms" for name, value in p95.items() if value is not None}
+    failures, users = metrics.get("http_req_failed", {}).get("value"), metrics.get("vus_max", {}).get("max")
+    if failures is not None:
+        found["error rate"] = f"{failures:.2%}"
+    if users is not None:
+        found["peak vus"] = f"{users:g}"
+    return found
+
+
 def _p95(metrics: Metrics, scenario: str) -> float | None:
     value = metrics.get(f"http_req_duration{{scenario:{scenario}}}", {}).get("p(95)")
     return None if value is None else float(value)

@@ -24,77 +24,77 @@ class RegistryError(Exception):
     code: ClassVar[str] = "UNKNOWN"
 
 
-class Unauthorized(RegistryError):  # noqa: N818 (the names are the specification's codes, here and below)
+class Unauthorized(RegistryError):
     """The request carries no valid token."""
 
     status = 401
     code = "UNAUTHORIZED"
 
 
-class NameUnknown(RegistryError):  # noqa: N818
+class NameUnknown(RegistryError):
     """ECR has no repository of that name."""
 
     status = 404
     code = "NAME_UNKNOWN"
 
 
-class BlobUnknown(RegistryError):  # noqa: N818
+class BlobUnknown(RegistryError):
     """The repository does not hold that blob."""
 
     status = 404
     code = "BLOB_UNKNOWN"
 
 
-class BlobUploadUnknown(RegistryError):  # noqa: N818
+class BlobUploadUnknown(RegistryError):
     """There is no such upload, or it has ended."""
 
     status = 404
     code = "BLOB_UPLOAD_UNKNOWN"
 
 
-class ManifestUnknown(RegistryError):  # noqa: N818
+class ManifestUnknown(RegistryError):
     """The repository holds no manifest of that tag or digest."""
 
     status = 404
     code = "MANIFEST_UNKNOWN"
 
 
-class BlobUploadInvalid(RegistryError):  # noqa: N818
+class BlobUploadInvalid(RegistryError):
     """The chunk does not start where the last one ended."""
 
     status = 416
     code = "BLOB_UPLOAD_INVALID"
 
 
-class DigestInvalid(RegistryError):  # noqa: N818
+class DigestInvalid(RegistryError):
     """The content's digest is not the one that was named."""
 
     status = 400
     code = "DIGEST_INVALID"
 
 
-class ManifestInvalid(RegistryError):  # noqa: N818
+class ManifestInvalid(RegistryError):
     """The body is not a manifest."""
 
     status = 400
     code = "MANIFEST_INVALID"
 
 
-class ManifestBlobUnknown(RegistryError):  # noqa: N818
+class ManifestBlobUnknown(RegistryError):
     """The manifest names something the repository does not hold."""
 
     status = 400
     code = "MANIFEST_BLOB_UNKNOWN"
 
 
-class TagInvalid(RegistryError):  # noqa: N818
+class TagInvalid(RegistryError):
     """The tag may not be moved to this image."""
 
     status = 400
     code = "TAG_INVALID"
 
 
-class Unsupported(RegistryError):  # noqa: N818
+class Unsupported(RegistryError):
     """The registry does not do this."""
 
     status = 405

@@ -21,7 +21,7 @@ class EngineError(Exception):
         self.exit_code = exit_code
 
 
-class Unsupported(EngineError):  # noqa: N818 - names are causes
+class Unsupported(EngineError):
     """Docker can do this and the stand-in cannot: said loudly, never skipped.
 
     Args:
@@ -32,7 +32,7 @@ class Unsupported(EngineError):  # noqa: N818 - names are causes
         super().__init__(f"stand-in engine: 'docker {what}' is not supported")
 
 
-class RegistryRefused(EngineError):  # noqa: N818 - names are causes
+class RegistryRefused(EngineError):
     """The registry refused a request.
 
     Args:

@@ -11,7 +11,7 @@ BAD_GATEWAY = 502
 GATEWAY_TIMEOUT = 504
 
 
-class UpstreamFailed(Exception):  # noqa: N818 - named after what happened, as all causes here
+class UpstreamFailed(Exception):
     """The server behind a data source did not answer, or answered with an error.
 
     Args:

@@ -1,0 +1,113 @@
+"""The rehearsal that `make rehearsal` ran just before: runs/latest."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from playwright.sync_api import sync_playwright
+
+from blocks.models.checklist import CHECKLIST
+
+PROJECT = Path(__file__).parents[2]
+LATEST = PROJECT / "runs" / "latest"
+
+pytestmark = pytest.mark.rehearsal
+
+
+@pytest.fixture(scope="module")
+def record() -> dict[str, Any]:
+    file = LATEST / "record.json"
+    assert file.is_file(), "there is no runs/latest/record.json; run make rehearsal first"
+    loaded: dict[str, Any] = json.loads(file.read_text())
+    return loaded
+
+
+def test_latest_is_a_relative_link_to_a_run() -> None:
+    assert LATEST.is_symlink()
+    assert not LATEST.readlink().is_absolute()
+
+
+def test_the_record_is_valid_against_the_published_schema(record: dict[str, Any]) -> None:
+    jsonschema.validate(record, json.loads((PROJECT / "docs" / "record.schema.json").read_text()))
+
+
+def test_every_item_of_the_checklist_is_a_check_and_at_most_twelve_are_not_implemented(record: dict[str, Any]) -> None:
+    assert [check["id"] for check in record["checks"]] == [item.id for item in CHECKLIST]
+    assert sum(not check["implemented"] for check in record["checks"]) <= 12
+
+
+def test_the_run_passed_and_nothing_is_left_over(record: dict[str, Any]) -> None:
+    assert record["verdict"] == "PASS", record["reason"]
+    assert record["teardown"]["verdict"] == "PASS"
+    assert record["teardown"]["leftover"] == []
+    assert record["teardown"]["destroyed"] >= 50
+
+
+def test_ten_stages_have_all_four_endpoints_numbers(record: dict[str, Any]) -> None:
+    assert [stage["number"] for stage in record["stages"]] == list(range(1, 11))
+    for stage in record["stages"]:
+        numbers = {item["name"]: item for item in stage["endpoints"]}
+        assert set(numbers) == {"signin", "bet", "history", "ws"}
+        for item in numbers.values():
+            assert item["requests"] > 0
+            assert 0 < item["p50_ms"] <= item["p95_ms"] <= item["max_ms"]
+        assert stage["gate"]["verdict"] == "PASS"
+
+
+def test_every_stage_was_released_by_an_answer(record: dict[str, Any]) -> None:
+    released = [decision for decision in record["decisions"] if decision["asked"].startswith("Release stage")]
+    assert len(released) == 10
+    assert {decision["by"] for decision in released} == {"rehearsal operator"}
+
+
+def test_evidence_that_the_record_names_exists(record: dict[str, Any]) -> None:
+    for check in record["checks"]:
+        for file in check["evidence"]:
+            assert (LATEST / file).is_file(), file
+    for stage in record["stages"]:
+        assert (LATEST / stage["screenshot"]).stat().st_size > 10_000
+        assert all(trace["verified"] and (LATEST / trace["file"]).is_file() for trace in stage["trace_ids"])
+
+
+def test_no_secret_of_the_rehearsal_is_in_the_evidence_or_the_journal() -> None:
+    private_key = "BEGIN OPENSSH PRIVATE KEY"
+    for file in LATEST.rglob("*"):
+        if (
+            file.is_file()
+            and file.suffix in {".json", ".jsonl", ".md", ".html", ".txt", ".log"}
+            and "terraform" not in file.parts
+        ):
+            assert private_key not in file.read_text(errors="replace"), file
+
+
+def test_the_report_page_shows_the_records_numbers_in_a_browser(record: dict[str, Any]) -> None:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert chromium is not None, "no Chromium on PATH; run make setup"
+    requested: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        page.on("request", lambda request: requested.append(request.url))
+        page.goto((LATEST / "report.html").resolve().as_uri())
+        text = page.inner_text("body")
+        plots = page.locator("figure svg").count()
+        browser.close()
+    assert f"{record['verdict']} {record['reason']}" in text
+    for stage in record["stages"]:
+        for item in stage["endpoints"]:
+            assert f"{item['p95_ms']:.1f}" in text
+    assert plots == 3
+    assert [url for url in requested if not url.startswith(("file:", "data:"))] == []
+
+
+def test_the_report_can_be_rendered_again_byte_for_byte() -> None:
+    from flows.report import main  # noqa: PLC0415 - imports Prefect, which only this test needs
+
+    before = {name: (LATEST / name).read_bytes() for name in ("record.json", "report.md", "report.html")}
+    assert main([str(LATEST)]) == 0
+    assert {name: (LATEST / name).read_bytes() for name in before} == before

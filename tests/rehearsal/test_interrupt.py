@@ -1,0 +1,49 @@
+"""Ctrl-C in the middle of a rehearsal: everything is torn down and nothing is left."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+
+pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
+
+
+def _processes_of_the_checkout() -> list[str]:
+    found = []
+    for process in psutil.process_iter(["cmdline", "pid"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if ".rehearsal/" in line or "deployments.rehearsal" in line or f"{PROJECT}/.venv/bin/python -m prefect" in line:
+            found.append(f"{process.info['pid']} {line[:120]}")
+    return found
+
+
+@pytest.mark.parametrize("moment", ["Apply the plan", "stage 2 rises"])
+def test_ctrl_c_tears_down_and_leaves_nothing(moment: str, tmp_path: Path) -> None:
+    log = tmp_path / "rehearsal.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "deployments.rehearsal", "run"], cwd=PROJECT, stdout=output, stderr=subprocess.STDOUT
+        )
+    deadline = time.monotonic() + 300
+    while moment not in log.read_text():
+        assert process.poll() is None, log.read_text()[-2000:]
+        assert time.monotonic() < deadline, log.read_text()[-2000:]
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(300) == 130, log.read_text()[-3000:]
+    assert "Traceback" not in log.read_text()
+    record = json.loads((PROJECT / "runs" / "latest" / "record.json").read_text())
+    assert record["verdict"] != "PASS"
+    assert record["teardown"]["verdict"] == "PASS", record["teardown"]
+    assert record["teardown"]["leftover"] == []
+    assert (PROJECT / "runs" / "latest" / "report.html").is_file()
+    assert _processes_of_the_checkout() == []
