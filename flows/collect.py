@@ -53,8 +53,10 @@ def _note_stages(run: Run) -> None:
         numbers = exact_numbers(run, run.record())
         for number, endpoints in numbers.items():
             file = write_summary(run, number, endpoints)
+            handshakes = next((item.error_rate for item in endpoints if item.name == "ws"), None)
             run.journal.append(
                 "collect", "stage_numbers", number=number, summary=run.relative(file),
+                ws_handshake_success=None if handshakes is None else 1 - handshakes,
                 endpoints=[item.model_dump(exclude_none=True) for item in endpoints],
             )  # fmt: skip
         wanted = set(run.profile.smoke.endpoints)

@@ -29,6 +29,8 @@ from tasks.report import write_report
 from tasks.run import Run, open_run
 from tasks.teardown import tear_down
 
+BlockName = Annotated[str, Field(min_length=1, max_length=100)]
+
 
 def _take_over(_flow: Flow[Any, Any], run: FlowRun, _state: State[Any]) -> None:
     """Tear down and report for a run that was cancelled or crashed; runs in a process of its own."""
@@ -49,30 +51,26 @@ _HOOK: Any = _take_over
 
 @flow(name="performance-run", on_cancellation=[_HOOK], on_crashed=[_HOOK])
 def performance_run(  # noqa: PLR0913, PLR0917 - the form in the UI
-    environment: Annotated[
-        str, Field(description="Perf Environment block: where to run.", min_length=1, max_length=100)
-    ] = "perf",
-    profile: Annotated[
-        str, Field(description="Load Profile block: what load, which limits.", min_length=1, max_length=100)
-    ] = "stepped-ramp",
-    start_stage: Annotated[
-        int, Field(description="Stage at which to hold first; the stages below are only risen through.", ge=1, le=100)
-    ] = 1,
-    ask_before_apply: Annotated[
-        bool, Field(description="Ask before infrastructure is made and money is spent.")
-    ] = True,
-    ask_before_ramp: Annotated[bool, Field(description="Ask between the smoke test and the ramp.")] = True,
-    advance: Annotated[
-        Literal["by-hand", "auto"],
-        Field(description="Who releases a stage: a person on the ramp's page, or the gate alone when it says PASS."),
-    ] = "by-hand",
-    auto_until_stage: Annotated[
-        int, Field(description="With by-hand: stages up to this one are released by the gate alone.", ge=0, le=100)
-    ] = 0,
+    environment: BlockName = "perf",
+    profile: BlockName = "stepped-ramp",
+    start_stage: Annotated[int, Field(ge=1, le=100)] = 1,
+    ask_before_apply: bool = True,
+    ask_before_ramp: bool = True,
+    advance: Literal["by-hand", "auto"] = "by-hand",
+    auto_until_stage: Annotated[int, Field(ge=0, le=100)] = 0,
 ) -> State[Any]:
     """Run the whole checklist: pre-flight, provision, smoke, ramp, collect, teardown, report.
 
     Stages are released on the page of the ramp run, which pauses; the load is held meanwhile.
+
+    Args:
+        environment: Perf Environment block: where to run.
+        profile: Load Profile block: what load, which limits.
+        start_stage: Stage at which to hold first; the stages below are only risen through.
+        ask_before_apply: Ask before infrastructure is made and money is spent.
+        ask_before_ramp: Ask between the smoke test and the ramp.
+        advance: Who releases a stage: a person on the ramp's page, or the gate alone when it says PASS.
+        auto_until_stage: With by-hand: stages up to this one are released by the gate alone.
     """
     options = {
         "ask_before_apply": ask_before_apply, "ask_before_ramp": ask_before_ramp, "start_stage": start_stage,
@@ -82,15 +80,13 @@ def performance_run(  # noqa: PLR0913, PLR0917 - the form in the UI
 
 
 @flow(name="nightly-smoke", on_cancellation=[_HOOK], on_crashed=[_HOOK])
-def nightly_smoke(
-    environment: Annotated[
-        str, Field(description="Perf Environment block: where to run.", min_length=1, max_length=100)
-    ] = "perf",
-    profile: Annotated[
-        str, Field(description="Load Profile block: which smoke test.", min_length=1, max_length=100)
-    ] = "stepped-ramp",
-) -> State[Any]:
-    """Provision, smoke, tear down and report, without a question and without a ramp."""
+def nightly_smoke(environment: BlockName = "perf", profile: BlockName = "stepped-ramp") -> State[Any]:
+    """Provision, smoke, tear down and report, without a question and without a ramp.
+
+    Args:
+        environment: Perf Environment block: where to run.
+        profile: Load Profile block: which smoke test.
+    """
     options = {"ask_before_apply": False}
     return _work_off(environment, profile, options, with_ramp=False)
 

@@ -22,14 +22,18 @@ from tasks.report import render_run, write_report
 def report(
     run_id: Annotated[
         str,
-        Field(
-            description="The run to report on: the flow-run id of its performance-run.", min_length=36, max_length=36
-        ),
+        Field(min_length=36, max_length=36),
     ],
-    environment: Annotated[str, Field(description="Perf Environment block of the run.", min_length=1)] = "perf",
-    profile: Annotated[str, Field(description="Load Profile block of the run.", min_length=1)] = "stepped-ramp",
+    environment: Annotated[str, Field(min_length=1)] = "perf",
+    profile: Annotated[str, Field(min_length=1)] = "stepped-ramp",
 ) -> State[Any]:
-    """Fill the team's report, write record.json and the manifest, render report.md and report.html."""
+    """Fill the team's report, write record.json and the manifest, render report.md and report.html.
+
+    Args:
+        run_id: The run to report on: the flow-run id of its performance-run.
+        environment: Perf Environment block of the run.
+        profile: Load Profile block of the run.
+    """
     with phase("report", run_id, environment, profile) as opened:
         write_report(opened.run)
     return opened.outcome

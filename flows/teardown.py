@@ -16,14 +16,18 @@ from tasks.teardown import tear_down
 def teardown(
     run_id: Annotated[
         str,
-        Field(
-            description="The run to take down: the flow-run id of its performance-run.", min_length=36, max_length=36
-        ),
+        Field(min_length=36, max_length=36),
     ],
-    environment: Annotated[str, Field(description="Perf Environment block of the run.", min_length=1)] = "perf",
-    profile: Annotated[str, Field(description="Load Profile block of the run.", min_length=1)] = "stepped-ramp",
+    environment: Annotated[str, Field(min_length=1)] = "perf",
+    profile: Annotated[str, Field(min_length=1)] = "stepped-ramp",
 ) -> State[Any]:
-    """Stop every k6 of the run, destroy its infrastructure, and look for what is left by tag."""
+    """Stop every k6 of the run, destroy its infrastructure, and look for what is left by tag.
+
+    Args:
+        run_id: The run to take down: the flow-run id of its performance-run.
+        environment: Perf Environment block of the run.
+        profile: Load Profile block of the run.
+    """
     with phase("teardown", run_id, environment, profile) as opened:
         tear_down(opened.run)
     return opened.outcome

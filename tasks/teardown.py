@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from typing import Any
 
@@ -31,6 +32,7 @@ def tear_down(run: Run) -> None:
             step(run)
         except (PhaseStopped, RampartError) as error:
             problems.append(str(error))
+    _forget_secrets(run)
     record = run.record()
     destroyed = [
         event for event in run.journal.read()[0] if event.kind == "terraform" and event.data["operation"] == "destroy"
@@ -45,6 +47,12 @@ def tear_down(run: Run) -> None:
     )  # fmt: skip
     if problems:
         raise PhaseStopped(f"{problems[0]} (run {record.run_id})")
+
+
+def _forget_secrets(run: Run) -> None:
+    """Delete what held secrets for the run's time: the registry's log-in and the saved plan."""
+    shutil.rmtree(run.folder / "docker", ignore_errors=True)
+    (run.folder / "terraform" / "plan.tfplan").unlink(missing_ok=True)
 
 
 def _stop_load(run: Run) -> None:

@@ -52,13 +52,18 @@ def draw_stages(
         if limit is not None:
             name, height = limit
             axes.axhline(height, color="#B00020", linestyle="--", linewidth=1)
-            axes.annotate(name, (0, height), color="#B00020", fontsize=9, xytext=(2, 3), textcoords="offset points")
-        axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
+            axes.annotate(
+                name, (1, height), xycoords=("axes fraction", "data"), ha="right", color="#B00020", fontsize=9,
+                xytext=(-2, -11), textcoords="offset points",
+            )  # fmt: skip
+        axes.set_title(title, loc="left", fontsize=11, fontweight="bold", pad=10)
         axes.set_ylabel(unit)
         axes.set_ylim(bottom=0)
         axes.set_xticks(positions, labels)
         if len(curves) > 1:
-            axes.legend(frameon=False, ncols=min(4, len(curves)), loc="upper left")
+            axes.legend(
+                frameon=False, ncols=min(6, len(curves)), loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=9
+            )
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
         plt.close(figure)

@@ -88,14 +88,15 @@ def run_command(  # noqa: PLR0913 - a process has this many sides
 
 def _end(process: subprocess.Popen[str]) -> None:
     """Interrupt a command's whole group and wait for it; kill it only when it does not listen."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGINT)
-    try:
-        process.wait(_GRACE_S)
-    except subprocess.TimeoutExpired:
+    for number in (signal.SIGINT, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait(_GRACE_S)
+            os.killpg(process.pid, number)
+        try:
+            # Reads to the end and closes the pipes.
+            process.communicate(timeout=_GRACE_S)
+        except subprocess.TimeoutExpired:
+            continue
+        return
 
 
 class DetachedCommand:
