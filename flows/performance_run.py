@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from prefect import Flow, flow
+from prefect import Flow, flow, runtime
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import TerminationSignal
 from prefect.logging import get_run_logger
-from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import Field
 
@@ -32,12 +31,16 @@ from tasks.teardown import tear_down
 BlockName = Annotated[str, Field(min_length=1, max_length=100)]
 
 
-def _take_over(_flow: Flow[Any, Any], run: FlowRun, _state: State[Any]) -> None:
-    """Tear down and report for a run that was cancelled or crashed; runs in a process of its own."""
-    parameters = run.parameters or {}
+def _take_over(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Tear down and report for a run that was cancelled or crashed; runs in a process of its own.
+
+    Prefect passes the arguments by these names.
+    """
+    parameters = flow_run.parameters or {}
     dead = open_run(
-        str(run.id), str(parameters.get("environment", "perf")), str(parameters.get("profile", "stepped-ramp"))
+        str(flow_run.id), str(parameters.get("environment", "perf")), str(parameters.get("profile", "stepped-ramp"))
     )
+    dead.journal.append("teardown", "note", text=f"{flow.name} ended as {state.name}; its teardown was taken over.")
     try:
         tear_down(dead)
     except PhaseStopped as stop:
@@ -94,7 +97,7 @@ def nightly_smoke(environment: BlockName = "perf", profile: BlockName = "stepped
 def _work_off(environment: str, profile: str, options: dict[str, Any], *, with_ramp: bool) -> State[Any]:
     """Work through the checklist and end in the state its verdict asks for."""
     logger = get_run_logger()
-    run_id = str(flow_run.id)
+    run_id = str(runtime.flow_run.id)
     try:
         run = open_run(run_id, environment, profile)
     except RampartError as error:

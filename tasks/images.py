@@ -13,6 +13,8 @@ from tasks.account import account_of
 from tasks.clients.containers import ContainerEngine
 from tasks.run import Run
 
+# The tag the compose file on the SUT pulls.
+IMAGE_TAG = "latest"
 # Builds that run at once; more only compete for the worker's cores.
 _BUILDS_AT_ONCE = 3
 # What Docker calls the architectures of EC2.
@@ -43,7 +45,7 @@ def build_and_push(run: Run, architecture: str) -> dict[str, str]:
 
     def make(image: Image) -> tuple[str, str]:
         engine = engine_of(run)
-        tag = f"{repositories[image.repository]}:latest"
+        tag = f"{repositories[image.repository]}:{IMAGE_TAG}"
         checkout = run.environment.checkout
         engine.build(checkout / image.context, checkout / image.dockerfile, tag, docker)
         built = engine.architecture(tag)
@@ -62,7 +64,7 @@ def read_pushed(run: Run) -> dict[str, str]:
     """Return the digests the registry has for the images: repository -> digest of latest."""
     account = account_of(run)
     return {
-        image.repository: account.image_digests(image.repository).get("latest", "") for image in run.environment.images
+        image.repository: account.image_digests(image.repository).get(IMAGE_TAG, "") for image in run.environment.images
     }
 
 

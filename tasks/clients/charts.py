@@ -57,12 +57,13 @@ def draw_stages(
                 xytext=(-2, -11), textcoords="offset points",
             )  # fmt: skip
         axes.set_title(title, loc="left", fontsize=11, fontweight="bold", pad=10)
+        axes.set_xlabel("stage, and its load")
         axes.set_ylabel(unit)
         axes.set_ylim(bottom=0)
         axes.set_xticks(positions, labels)
         if len(curves) > 1:
             axes.legend(
-                frameon=False, ncols=min(6, len(curves)), loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=9
+                frameon=False, ncols=min(6, len(curves)), loc="upper center", bbox_to_anchor=(0.5, -0.28), fontsize=9
             )
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)

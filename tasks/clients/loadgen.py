@@ -102,7 +102,7 @@ class LoadGenerator:
         self.host.run_line(
             f"cd {shlex.quote(self.folder)}/jobs 2>/dev/null || exit 0; for file in {chosen}/pid; do "
             '[ -e "$file" ] && [ ! -e "${file%pid}exit" ] && [ ! -e "${file%pid}interrupted" ] && '
-            'touch "${file%pid}interrupted" && kill -INT -- "-$(cat "$file")" 2>/dev/null; done; exit 0'
+            'touch "${file%pid}interrupted" && kill -s INT -- "-$(cat "$file")" 2>/dev/null; done; exit 0'
         )
 
     def log_tail(self, name: str) -> str:

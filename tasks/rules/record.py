@@ -82,10 +82,15 @@ def _verdict(checks: tuple[Check, ...], left_out: frozenset[str], breaches: tupl
         first = breaches[0]
         return verdict, f"{first.rule}: observed {first.observed}, limit {first.limit}, at stage {first.stage or '-'}"
     culprit = next(
-        check
-        for check in counted
-        if check.verdict is verdict or (verdict is Verdict.INCONCLUSIVE and check.verdict is Verdict.NOT_RUN)
+        (
+            check
+            for check in counted
+            if check.verdict is verdict or (verdict is Verdict.INCONCLUSIVE and check.verdict is Verdict.NOT_RUN)
+        ),
+        None,
     )
+    if culprit is None:
+        return verdict, "the run's form left out every phase"
     return verdict, f"{culprit.id}: {culprit.detail}"
 
 

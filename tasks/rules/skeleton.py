@@ -181,7 +181,7 @@ _FIELDS: dict[tuple[str, str], Callable[[Record], str]] = {
     ("environment", "sut instance type"): lambda record: record.facts.get("sut_instance_type", ""),
     ("environment", "loadgen instance type"): lambda record: record.facts.get("instance_types", ""),
     ("environment", "number of loadgens"): lambda record: record.facts.get("loadgens", ""),
-    ("environment", "image tag"): lambda _record: "latest",
+    ("environment", "image tag"): lambda record: record.facts.get("image_tag", ""),
     ("environment", "k6 version"): lambda record: record.versions.get("k6", ""),
     ("environment", "load users seeded"): lambda record: record.facts.get("users", ""),
     ("environment", "terraform resources created"): lambda record: record.facts.get("resources", ""),
@@ -191,15 +191,15 @@ _FIELDS: dict[tuple[str, str], Callable[[Record], str]] = {
     ("breach", "stage"): lambda record: _none_of(record, str(record.breaches[0].stage) if record.breaches else ""),
     ("breach", "time from"): lambda record: _none_of(record, _stop_seconds(record)),
     ("breach", "cause"): lambda record: "none" if not record.breaches else "not captured: triage is not implemented",
-    ("breach", "decision"): lambda record: "none" if not record.breaches else "halt",
-    ("breach", "decided by"): lambda record: "none" if not record.breaches else "the guard",
+    ("breach", "decision"): lambda record: _none_of(record, record.decisions[-1].answer if record.decisions else ""),
+    ("breach", "decided by"): lambda record: _none_of(record, record.decisions[-1].by if record.decisions else ""),
     ("traces", "slowest"): lambda record: _trace(record, "slowest"),
     ("traces", "failed"): lambda record: _trace(record, "failed") or "none: no request failed",
     ("cost", "estimated"): lambda record: (
-        f"{record.cost.estimated_usd}" if record.cost.estimated_usd else "not captured: not estimated"
+        f"{record.cost.estimated_usd}" if record.cost.estimated_usd is not None else "not captured: not estimated"
     ),
     ("cost", "actual"): lambda record: (
-        f"{record.cost.actual_usd}" if record.cost.actual_usd else "not captured: known after 24 h"
+        f"{record.cost.actual_usd}" if record.cost.actual_usd is not None else "not captured: known after 24 h"
     ),
     ("teardown", "resources destroyed"): lambda record: str(record.teardown.destroyed) if record.teardown else "",
     ("teardown", "registries"): lambda record: str(len(record.teardown.ecr_deleted)) if record.teardown else "",

@@ -44,6 +44,7 @@ def read_load_plan(inspected: Mapping[str, Any], script: str) -> LoadPlan:
     rising = [
         index for index in kept if index == kept[0] or sum(amounts[index].values()) > sum(amounts[index - 1].values())
     ]
+    _refuse_dips([sum(amounts[index].values()) for index in kept], script)
     levels: list[Level] = []
     previous_end = 0.0
     for number, index in enumerate(rising, start=1):
@@ -190,6 +191,17 @@ def _amount(curve: Sequence[tuple[float, float]], time: float) -> float:
         if start <= time < end:
             return low + (high - low) * (time - start) / (end - start)
     return curve[-1][1] if time <= curve[-1][0] else 0.0
+
+
+def _refuse_dips(amounts: Sequence[float], script: str) -> None:
+    """Refuse a load that rises again after it fell: stages are cut from below; a fall at the end is no stage."""
+    highest = 0.0
+    for earlier, later in pairwise(amounts):
+        highest = max(highest, earlier)
+        if earlier < later < highest or (later > earlier and earlier < highest):
+            raise Refused(
+                f"{script} holds {earlier:g} after {highest:g} and then rises again; a stepped ramp only rises: remove the dip."
+            )
 
 
 def _refuse_changing_shares(amounts: Sequence[Mapping[str, float]], peaks: Mapping[str, float], script: str) -> None:

@@ -6,7 +6,7 @@
 folder=$1 lease_seconds=$2
 shift 2
 mkdir -p "$folder"
-rm -f "$folder/exit"
+rm -f "$folder/exit" "$folder/pid" "$folder/interrupted"
 touch "$folder/../lease"
 exec setsid -f sh -c '
   trap : INT TERM HUP
@@ -18,7 +18,7 @@ exec setsid -f sh -c '
     trap "exit 0" INT TERM HUP
     while kill -0 "$leader" 2>/dev/null && [ ! -e "$folder/exit" ]; do
       touched=$(stat -c %Y "$folder/../lease" 2>/dev/null || echo 0)
-      if [ $(( $(date +%s) - touched )) -gt "$lease_seconds" ]; then kill -INT -- "-$leader"; fi
+      if [ $(( $(date +%s) - touched )) -gt "$lease_seconds" ]; then kill -s INT -- "-$leader"; fi
       sleep 1
     done
   ) >/dev/null 2>&1 &

@@ -9,9 +9,7 @@ from blocks.models.load import LoadPlan
 from tasks.rules.stages import read_load_plan
 
 
-def ramping(
-    corners: Sequence[tuple[str, float]], *, executor: str = "ramping-vus", **more: object
-) -> dict[str, Any]:
+def ramping(corners: Sequence[tuple[str, float]], *, executor: str = "ramping-vus", **more: object) -> dict[str, Any]:
     """One scenario as ``k6 inspect`` prints it: k6 writes what is not set as null."""
     begin = "startVUs" if executor == "ramping-vus" else "startRate"
     return {
@@ -27,9 +25,7 @@ def ramping(
     }
 
 
-def steps(
-    amounts: Sequence[float], rise: str = "1m0s", hold: str = "3m12s", **more: Any
-) -> dict[str, Any]:
+def steps(amounts: Sequence[float], rise: str = "1m0s", hold: str = "3m12s", **more: Any) -> dict[str, Any]:
     """A scenario that rises to each amount and holds it."""
     return ramping([corner for amount in amounts for corner in ((rise, amount), (hold, amount))], **more)
 

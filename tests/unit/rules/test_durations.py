@@ -12,7 +12,16 @@ from tasks.rules.durations import go_duration, seconds_of
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("4m12s", 252), ("500ms", 0.5), ("1h0m0.5s", 3600.5), ("0s", 0), ("", 0), ("0", 0), ("1.5m", 90), ("250µs", 2.5e-4)],
+    [
+        ("4m12s", 252),
+        ("500ms", 0.5),
+        ("1h0m0.5s", 3600.5),
+        ("0s", 0),
+        ("", 0),
+        ("0", 0),
+        ("1.5m", 90),
+        ("250µs", 2.5e-4),
+    ],
 )
 def test_what_go_prints_is_read(text: str, seconds: float) -> None:
     assert seconds_of(text) == pytest.approx(seconds)

@@ -23,7 +23,14 @@ def _tagged(address: str, *actions: str, **after: object) -> dict[str, Any]:
 
 
 def _summary(adds: int = 58, **more: tuple[str, ...]) -> PlanSummary:
-    parts: dict[str, Any] = {"changes": (), "destroys": (), "untagged": (), "instance_types": (), "sut_types": (), **more}
+    parts: dict[str, Any] = {
+        "changes": (),
+        "destroys": (),
+        "untagged": (),
+        "instance_types": (),
+        "sut_types": (),
+        **more,
+    }
     return PlanSummary(adds=tuple(f"r.n{number}" for number in range(adds)), vpcs=1, addresses=1, **parts)
 
 
@@ -91,7 +98,7 @@ def test_the_tolerance_is_inclusive_on_both_sides(adds: int, verdict: str) -> No
 
 @pytest.mark.parametrize("kind", ["changes", "destroys"])
 def test_a_plan_that_changes_or_destroys_fails_and_names_it(kind: str) -> None:
-    judged = judge_plan(_summary(**{kind: ("aws_vpc.main",)}), ExpectedPlan())
+    judged = judge_plan(_summary(58, **{kind: ("aws_vpc.main",)}), ExpectedPlan())
     assert judged.verdict is Verdict.FAIL
     assert "aws_vpc.main" in judged.detail
 

@@ -100,7 +100,8 @@ def test_a_segment_rises_over_its_own_rise_to_the_whole_and_holds() -> None:
 
 def test_an_arrival_rate_segment_counts_per_second() -> None:
     plan = read_load_plan(
-        inspected({"a": steps([600, 1200], executor="ramping-arrival-rate", timeUnit="1m0s", preAllocatedVUs=5)}), "s.js"
+        inspected({"a": steps([600, 1200], executor="ramping-arrival-rate", timeUnit="1m0s", preAllocatedVUs=5)}),
+        "s.js",
     )
     scenario = segment_options(plan, cut_into_segments(plan, 1)[0], 60.0, {})["scenarios"]["a"]
     assert (scenario["startRate"], scenario["timeUnit"], scenario["preAllocatedVUs"]) == (0, "1s", 5)

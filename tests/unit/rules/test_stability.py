@@ -50,7 +50,17 @@ def _spike(at: int) -> list[float]:
         ([20.0 + 0.5 * index for index in range(13)], "ms"),
         ([0.0001 * index for index in range(13)], "ratio"),
     ],
-    ids=["flat", "no errors", "noise", "spike first", "spike within", "spike last", "falling", "below floor", "few errors"],
+    ids=[
+        "flat",
+        "no errors",
+        "noise",
+        "spike first",
+        "spike within",
+        "spike last",
+        "falling",
+        "below floor",
+        "few errors",
+    ],
 )
 def test_what_does_not_rise_by_much_is_flat(values: list[float], unit: Unit) -> None:
     judged = judge_stability(_series(values, unit), _RULE)
@@ -93,10 +103,10 @@ def test_a_fifth_of_the_points_may_be_missing() -> None:
 def test_a_missing_point_keeps_the_place_of_the_others() -> None:
     whole = judge_stability(_series([100.0 + 4 * index for index in range(13)]), _RULE)
     holed = judge_stability(_series([None if index == 5 else 100.0 + 4 * index for index in range(13)]), _RULE)
-    assert whole.detail.partition(", rising")[0] == holed.detail.partition(", rising")[0]
+    assert whole.detail.partition(", limit")[0] == holed.detail.partition(", limit")[0]
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(8, 40), st.sampled_from(["ms", "ratio", "jobs"]))
+@given(st.floats(-1e12, 1e12), st.integers(8, 40), st.sampled_from(["ms", "ratio", "jobs"]))
 def test_a_constant_series_is_always_flat(value: float, count: int, unit: Unit) -> None:
     assert judge_stability(_series([value] * count, unit), _RULE).verdict is Verdict.PASS
 

@@ -57,9 +57,7 @@ def test_the_ramp_down_is_no_level() -> None:
 
 
 def test_start_vus_that_are_held_are_the_first_level() -> None:
-    plan = read_load_plan(
-        inspected({"a": ramping([("1m", 5), ("1m", 10), ("1m", 10)], startVUs=5)}), "s.js"
-    )
+    plan = read_load_plan(inspected({"a": ramping([("1m", 5), ("1m", 10), ("1m", 10)], startVUs=5)}), "s.js")
     assert [(level.amount, level.rise_s, level.hold_s) for level in plan.levels] == [(5, 0, 60), (10, 60, 60)]
 
 
@@ -122,7 +120,7 @@ def test_a_scale_of_one_changes_nothing() -> None:
 
 
 def test_a_scale_that_leaves_a_scenario_without_a_user_is_refused() -> None:
-    with pytest.raises(Refused, match="'ws' has 0.90 virtual users at stage 1"):
+    with pytest.raises(Refused, match=r"'ws' has 0\.90 virtual users at stage 1"):
         scale_load(mixed_plan(), load=0.3, time=1.0)
 
 

@@ -1,0 +1,75 @@
+"""A real sshd without privileges, with keys of its own."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from blocks.models.settings import SshAccess
+from tasks.clients.hosts import Host
+
+LOCALHOST = "127.0.0.1"
+
+
+def make_key(path: Path) -> Path:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshAccess]:
+    """How the server is reached, with the right key and the right known host."""
+    sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
+    if sshd is None:
+        pytest.skip("sshd is not installed")
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(parents=True, exist_ok=True)
+    folder = tmp_path_factory.mktemp("sshd")
+    host_key, login_key = make_key(folder / "host_key"), make_key(folder / "login_key")
+    with socket.create_server((LOCALHOST, 0)) as free:
+        port = int(free.getsockname()[1])
+    config = folder / "sshd_config"
+    config.write_text(
+        f"Port {port}\nListenAddress {LOCALHOST}\nHostKey {host_key}\nAuthorizedKeysFile {login_key}.pub\n"
+        "PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
+        "PermitRootLogin prohibit-password\nMaxStartups 100\nSubsystem sftp internal-sftp\n"
+    )
+    known = folder / "known_hosts"
+    known.write_text(f"[{LOCALHOST}]:{port} {Path(f'{host_key}.pub').read_text()}")
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen([str(Path(sshd).resolve()), "-D", "-e", "-f", str(config)], stderr=log)
+    try:
+        _wait_for(port, server, folder / "log")
+        yield SshAccess(user=getpass.getuser(), port=port, private_key=login_key, known_hosts=known)
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@pytest.fixture
+def host(access: SshAccess) -> Iterator[Host]:
+    """The host, open."""
+    opened = Host(LOCALHOST, access)
+    opened.open()
+    yield opened
+    opened.close()
+
+
+def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            with socket.create_connection((LOCALHOST, port), timeout=1):
+                return
+        except OSError:
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, "sshd does not listen"
+            time.sleep(0.05)
