@@ -23,6 +23,7 @@ from flows.smoke import smoke
 from flows.teardown import teardown
 from tasks.artifacts import show_checklist
 from tasks.checks import PhaseStopped
+from tasks.guard import hold_reason
 from tasks.load import stop_all_load
 from tasks.report import write_report
 from tasks.run import Run, open_run
@@ -103,6 +104,10 @@ def _work_off(environment: str, profile: str, options: dict[str, Any], *, with_r
     except RampartError as error:
         logger.error("%s", error)  # noqa: TRY400 - the sentence is for the operator; a traceback helps nobody
         return Failed(message=str(error))
+    if reason := hold_reason(run):
+        held = f"The environment {environment} is on hold: {reason}. Delete the variable rampart_hold_{environment} to go on."
+        logger.error("%s", held)
+        return Failed(message=held)
     left_out = [] if with_ramp else ["ramp"]
     run.journal.append(
         "preflight",

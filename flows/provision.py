@@ -14,7 +14,7 @@ from flows.phase import phase
 from tasks.artifacts import show_links
 from tasks.checks import PhaseStopped, check
 from tasks.dashboard import check_dashboard, links
-from tasks.images import build_and_push, judge_images, log_in_to_registry, read_pushed
+from tasks.images import IMAGE_TAG, build_and_push, judge_images, log_in_to_registry, read_pushed
 from tasks.infrastructure import api_url, apply_plan, judge_outputs, loadgen_addresses, read_outputs
 from tasks.load import install_load_generators, read_users_file
 from tasks.run import Run
@@ -35,7 +35,12 @@ def provision(
         with check(run, "provision.outputs") as checking:
             checking.judge(judge_outputs(read_outputs(run)))
         run.journal.append(
-            "provision", "fact", loadgens=len(loadgen_addresses(run)), users=run.profile.users.count, resources=made
+            "provision",
+            "fact",
+            loadgens=len(loadgen_addresses(run)),
+            users=run.profile.users.count,
+            resources=made,
+            image_tag=IMAGE_TAG,
         )
         run.journal.append("provision", "links", **links(run))
         show_links(run)

@@ -114,7 +114,8 @@ def _rise(run: Run, watch: LoadWatch, start: int, advance: Advance, auto_until: 
         if judgement.verdict is Verdict.FAIL:
             run.journal.append("ramp", "stage_ended", number=number)
             break
-        stable = number
+        if judgement.passed:
+            stable = number
         released = _release(run, watch, number, judgement, by_hand=advance == "by-hand" and number > auto_until)
         run.journal.append("ramp", "stage_ended", number=number)
         if not released:

@@ -51,7 +51,16 @@ def terraform_of(run: Run) -> Terraform:
         {key: value for key, value in variables.items() if value},
         environment.terraform_command,
         environment.terraform_parallelism,
+        _detected_networks(run),
     )
+
+
+def _detected_networks(run: Run) -> dict[str, str]:
+    """Return the variable for the worker's own address, when pre-flight had to detect it."""
+    for event in run.journal.read()[0]:
+        if event.kind == "fact" and "detected_address" in event.data:
+            return {"admin_cidrs": json.dumps([f"{event.data['detected_address']}/32"])}
+    return {}
 
 
 @task

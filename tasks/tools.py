@@ -44,7 +44,10 @@ def read_and_judge_tfvars(run: Run) -> Judgement:
         )
         raise Refused(f"{run.environment.terraform_directory}/terraform.tfvars is missing; {example}.")
     values = read_tfvars(file.read_text())
-    return judge_tfvars(values, None if values.get("admin_cidrs") else detect_address(run))
+    detected = None if values.get("admin_cidrs") else detect_address(run)
+    if detected is not None:
+        run.journal.append("preflight", "fact", detected_address=detected)
+    return judge_tfvars(values, detected)
 
 
 @task

@@ -37,15 +37,23 @@ class Terraform:
         environment: region, credentials, endpoint and run tags; never in argv.
         command: ``terraform`` or ``tofu``.
         parallelism: Terraform's ``-parallelism``.
+        variables: values that go before those of terraform.tfvars; no secrets, they are in argv.
     """
 
-    def __init__(
-        self, directory: Path, work: Path, environment: Mapping[str, str], command: str, parallelism: int
+    def __init__(  # noqa: PLR0913, PLR0917 - what a Terraform run depends on
+        self,
+        directory: Path,
+        work: Path,
+        environment: Mapping[str, str],
+        command: str,
+        parallelism: int,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self.directory = directory
         self.work = work
         self.environment = {**environment, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
         self.command = command
+        self.variables = [f"-var={name}={value}" for name, value in sorted((variables or {}).items())]
         self.parallelism = parallelism
         work.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -61,7 +69,7 @@ class Terraform:
     def plan(self) -> dict[str, Any]:
         """Save a plan and return it as Terraform's JSON. It holds sensitive values: never write it anywhere."""
         self._run(
-            "plan", "-no-color", "-detailed-exitcode", f"-out={self.plan_file}", f"-parallelism={self.parallelism}",
+            "plan", "-no-color", "-detailed-exitcode", f"-out={self.plan_file}", f"-parallelism={self.parallelism}", *self.variables,
             timeout_s=600.0, good=(0, 2),
         )  # fmt: skip
         self.plan_file.chmod(0o600)
@@ -97,6 +105,7 @@ class Terraform:
                         "destroy",
                         "-json",
                         "-auto-approve",
+                        *self.variables,
                         f"-lock-timeout={_LOCK_TIMEOUT}",
                         f"-parallelism={self.parallelism}",
                     ],

@@ -42,7 +42,8 @@ def fold(events: Iterable[Event], unreadable_lines: int = 0) -> Record:
     left_out = frozenset(opened.data.get("left_out", ()))
     checks = tuple(_check(item, known, left_out) for item in CHECKLIST)
     breaches = _breaches(known)
-    verdict, reason = _verdict(checks, left_out, breaches)
+    decisions = tuple(Decision(**event.data) for event in known if event.kind == "decision")
+    verdict, reason = _verdict(checks, left_out, breaches, decisions)
     closed = _last(known, "run_closed")
     return Record(
         run_id=opened.data["run_id"],
@@ -56,7 +57,7 @@ def fold(events: Iterable[Event], unreadable_lines: int = 0) -> Record:
         stages=_stages(known),
         segments=_segments(known),
         breaches=breaches,
-        decisions=tuple(Decision(**event.data) for event in known if event.kind == "decision"),
+        decisions=decisions,
         teardown=_teardown(known),
         cost=_cost(known),
         versions={str(event.data["name"]): str(event.data["version"]) for event in known if event.kind == "version"},
@@ -73,9 +74,14 @@ def unimplemented(record: Record) -> int:
     return sum(not check.implemented for check in record.checks)
 
 
-def _verdict(checks: tuple[Check, ...], left_out: frozenset[str], breaches: tuple[Breach, ...]) -> tuple[Verdict, str]:
+def _verdict(
+    checks: tuple[Check, ...], left_out: frozenset[str], breaches: tuple[Breach, ...], decisions: tuple[Decision, ...]
+) -> tuple[Verdict, str]:
     counted = [check for check in checks if check.implemented and check.phase not in left_out]
     verdict = worst(check.verdict for check in counted)
+    halted = next((decision for decision in decisions if decision.answer == "halt"), None)
+    if halted is not None and not breaches:
+        return worst([verdict, Verdict.FAIL]), f"{halted.asked} halt, by {halted.by}"
     if verdict is Verdict.PASS:
         return verdict, f"all {len(counted)} checks passed"
     if breaches:

@@ -137,3 +137,10 @@ def test_a_renewed_lease_keeps_the_job(host: Host, tmp_path: Path) -> None:
         time.sleep(0.2)
     host.run_line(f"kill -INT -- -{pid}")
     _until((tmp_path / "jobs" / "a" / "exit").exists)
+
+
+def test_a_lease_that_nobody_renews_stops_the_job(host: Host, tmp_path: Path) -> None:
+    job = tmp_path / "jobs" / "a"
+    _start(host, job, 1)
+    _until((job / "exit").exists)
+    assert (job / "exit").read_text() == "105\n"

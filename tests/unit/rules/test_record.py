@@ -153,3 +153,10 @@ def test_later_facts_and_links_replace_earlier_ones() -> None:
     assert record.facts == {"users": "20"}
     assert record.links == {"grafana": "http://g"}
     assert record.ceiling.reason == "No stage was judged."
+
+
+def test_a_halt_by_a_person_is_a_fail_even_when_every_check_passed() -> None:
+    halted = event("decision", asked="Release stage 3 and start stage 4?", answer="halt", by="Ada", waited_seconds=2.0)
+    record = fold([opened(), *all_passed(), halted])
+    assert record.verdict is Verdict.FAIL
+    assert record.reason == "Release stage 3 and start stage 4? halt, by Ada"
