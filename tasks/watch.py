@@ -44,7 +44,6 @@ class LoadWatch:
     finished: threading.Event = field(default_factory=threading.Event)
     stopped: threading.Event = field(default_factory=threading.Event)
     """Set when the load of a breach is gone."""
-    blind: bool = False
     polls: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

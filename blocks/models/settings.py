@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -117,7 +116,6 @@ class Ramp(Settings):
     approval_timeout_s: float = Field(
         1800.0, gt=0, le=86_400, description="Seconds to wait for an answer at a stage; then the ramp is halted."
     )
-    auto_wait_s: float = Field(0.0, ge=0, le=3600, description="Extra seconds to hold a stage after its gate.")
 
 
 class Users(Settings):
@@ -129,6 +127,3 @@ class Users(Settings):
         Path("tests-perf/k6/users.json"), description="What the script writes, relative to the checkout."
     )
     timeout_s: float = Field(900.0, gt=0, description="How long seeding may take.")
-
-
-ToolName = Literal["awscli", "docker", "k6", "node", "pnpm", "terraform"]

@@ -91,7 +91,8 @@ class Operator:
                 for event in events[shown:]:
                     self._show(event)
                 shown = len(events)
-                if any(event.kind == "run_closed" for event in events):
+                # The report is rendered after the journal is closed; the stack has to stay until then.
+                if (journal.path.parent / "report.html").is_file():
                     return
                 state = client.read_flow_run(run_id).state
                 if not events and state is not None and state.is_final():

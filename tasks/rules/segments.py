@@ -82,11 +82,6 @@ def segment_options(plan: LoadPlan, segment: Segment, hold_s: float, tags: dict[
     }
 
 
-def vus_at(plan: LoadPlan, stage: int) -> int | None:
-    """Return the virtual users of a stage; None for arrival-rate scripts, where k6 chooses them."""
-    return round(plan.levels[stage - 1].amount) if plan.unit == "vus" else None
-
-
 def _without_abort(limit: Any) -> Any:  # noqa: ANN401 - k6 prints a text or an object
     return limit if isinstance(limit, str) else {"threshold": limit["threshold"], "abortOnFail": False}
 
