@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from blocks.models.errors import Refused
 from blocks.models.load import LoadPlan
-from tasks.rules.segments import cut_into_segments, segment_options, sequence_of, vus_at
+from tasks.rules.segments import cut_into_segments, segment_options, sequence_of
 from tasks.rules.stages import read_load_plan
 
 from .plans import inspected, mixed_plan, steps
@@ -122,12 +122,6 @@ def test_the_runs_tags_join_the_scripts_and_win() -> None:
     plan = mixed_plan()
     options = segment_options(plan, cut_into_segments(plan, 1)[0], 60.0, {"run_id": "r1", "testid": "ours"})
     assert options["tags"] == {"testid": "ours", "project": "ebit", "run_id": "r1"}
-
-
-def test_a_stages_users_are_those_of_its_level_and_unknown_for_rates() -> None:
-    assert [vus_at(mixed_plan(), stage) for stage in (1, 2, 3)] == [10, 20, 30]
-    rates = read_load_plan(inspected({"a": steps([1, 2], executor="ramping-arrival-rate")}), "s.js")
-    assert vus_at(rates, 1) is None
 
 
 def test_segments_are_named_in_two_digits() -> None:
