@@ -12,27 +12,17 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.exceptions import PrefectException
 
 from blocks.models.record import Record
-from blocks.models.verdict import Verdict
 from tasks.run import Run
 
-_MARKS = {
-    Verdict.PASS: "✅",
-    Verdict.FAIL: "❌",
-    Verdict.ERROR: "💥",
-    Verdict.INCONCLUSIVE: "❔",
-    Verdict.NOT_RUN: "·",
-    Verdict.PENDING: "⏳",
-}
 _logger = logging.getLogger("rampart")
 
 
 def show_checklist(run: Run) -> None:
     """Show the living checklist on the parent's page."""
     record = run.record()
-    lines = ["| | check | verdict | seconds | detail |", "|---|---|---|---|---|"]
+    lines = ["| check | verdict | seconds | detail |", "|---|---|---|---|"]
     lines += [
-        f"| {_MARKS[item.verdict]} | `{item.id}` {item.title} | {item.verdict.value} | "
-        f"{'' if item.seconds is None else f'{item.seconds:.1f}'} | {_cell(item.detail)} |"
+        f"| {item.title} | **{item.verdict.value}** | {'' if item.seconds is None else f'{item.seconds:.1f}'} | {_cell(item.detail)} |"
         for item in record.checks
     ]
     _show(run, f"checklist-{run.id}", "The checklist of this run.", "\n".join(lines))
