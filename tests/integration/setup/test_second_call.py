@@ -39,7 +39,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
 
 
 def start(layout: Layout, *options: str) -> subprocess.Popen[str]:
-    path = f"{layout.root / 'installed'}:{os.environ['PATH']}"
+    # The tools of the checkout under test are left out: a stranger's machine does not have them.
+    elsewhere = [folder for folder in os.environ["PATH"].split(":") if not Path(folder).is_relative_to(ROOT)]
+    path = ":".join([str(layout.root / "installed"), *elsewhere])
     return subprocess.Popen(
         [sys.executable, "-m", "deployments.setup", *options],
         cwd=layout.root,
