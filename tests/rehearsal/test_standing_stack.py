@@ -82,7 +82,9 @@ def prefect() -> Iterator[Prefect]:
     assert up.returncode == 0, up.stdout + up.stderr
     try:
         ports = json.loads((PROJECT / ".rehearsal" / "stack.json").read_text())["ports"]
-        yield Prefect(f"http://127.0.0.1:{ports['prefect']}")
+        running = Prefect(f"http://127.0.0.1:{ports['prefect']}")
+        with running.http:
+            yield running
     finally:
         subprocess.run([*rehearsal, "down"], cwd=PROJECT, check=True, capture_output=True)
 
