@@ -124,13 +124,18 @@ def test_an_unknown_block_is_one_sentence(prefect: Prefect, parameters: dict[str
     assert record is None
 
 
-def fails_before_apply(prefect: Prefect, *sentences: str) -> None:
+def fails_with(prefect: Prefect, sentences: tuple[str, ...]) -> dict[str, Any]:
     state, record = prefect.run("performance-run/performance-run")
     assert state["type"] == "FAILED"
     assert "Traceback" not in state["message"]
     for sentence in sentences:
         assert sentence in state["message"]
     assert record is not None
+    return record
+
+
+def fails_before_apply(prefect: Prefect, *sentences: str) -> None:
+    record = fails_with(prefect, sentences)
     assert not resources_made(record)
     assert (PROJECT / "runs" / record["run_id"] / "report.html").is_file()
 
@@ -165,12 +170,7 @@ def test_a_script_with_one_level_ends_before_anything_is_provisioned(prefect: Pr
 
 
 def fails_through_teardown(prefect: Prefect, *sentences: str) -> None:
-    state, record = prefect.run("performance-run/performance-run")
-    assert state["type"] == "FAILED"
-    assert "Traceback" not in state["message"]
-    for sentence in sentences:
-        assert sentence in state["message"]
-    assert record is not None
+    record = fails_with(prefect, sentences)
     assert resources_made(record)
     assert record["teardown"]["leftover"] == []
     assert next(check for check in record["checks"] if check["id"] == "teardown.destroy")["verdict"] == "PASS"
