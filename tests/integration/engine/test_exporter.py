@@ -17,7 +17,7 @@ from tests.integration.engine.conftest import REPOSITORY, Host, free_port, until
 
 pytestmark = pytest.mark.integration
 
-CONTRACT = REPOSITORY.parent / "shared" / "contracts" / "metrics" / "cadvisor.prom"
+CONTRACT = REPOSITORY / "tests" / "contracts" / "metrics" / "cadvisor.prom"
 SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 
 ROOT = Path(__file__).parents[3]
-CONTRACTS = ROOT.parent / "shared" / "contracts"
+CONTRACTS = ROOT / "tests" / "contracts"
 DASHBOARDS = ROOT / "deployments" / "rehearsal" / "checkout" / "monitoring" / "grafana" / "dashboards"
 EDITOR, VIEWER = "glsa_editor_for_tests", "glsa_viewer_for_tests"
 READY_S = 20

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-_FOLDER = Path(__file__).parents[4] / "shared" / "contracts"
+_FOLDER = Path(__file__).parents[2] / "contracts"
 
 
 def text(name: str) -> str:

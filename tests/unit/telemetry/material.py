@@ -16,7 +16,7 @@ from deployments.rehearsal.telemetry.store import TraceStore
 from deployments.rehearsal.telemetry.web import Handler, Request, Response
 from deployments.rehearsal.telemetry.wire import decode_json
 
-CONTRACTS = Path(__file__).parents[4] / "shared" / "contracts"
+CONTRACTS = Path(__file__).parents[2] / "contracts"
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 ROOT_ID = "00f067aa0ba902b7"
 START_NS = 1_795_421_400_000_000_000
