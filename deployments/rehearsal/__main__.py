@@ -33,6 +33,8 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("down", help="stop the stack")
     commands.add_parser("register", help="register blocks and deployments with the running stack")
     chosen = parser.parse_args(arguments)
+    # A shell starts background jobs deaf to SIGINT; Ctrl-C and `kill -INT` have to be heard whoever started this.
+    signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         if chosen.command == "down":

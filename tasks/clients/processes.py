@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -58,7 +59,7 @@ def run_command(  # noqa: PLR0913 - a process has this many sides
     """
     try:
         process = subprocess.Popen(
-            list(argv),
+            [*_hearing_interrupts(argv[0]), *argv],
             cwd=cwd,
             env={**os.environ, **(environment or {})},
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
@@ -84,6 +85,12 @@ def run_command(  # noqa: PLR0913 - a process has this many sides
         for line in stdout.splitlines():
             on_line(line)
     return Completed(process.returncode, stdout, stderr)
+
+
+def _hearing_interrupts(program: str) -> tuple[str, ...]:
+    """Return what makes a command hear SIGINT when this process was started deaf to it, as shells start background jobs."""
+    deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    return ("env", "--default-signal=INT") if deaf and shutil.which(program) else ()
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -120,7 +127,7 @@ class DetachedCommand:
         script = 'trap : INT TERM HUP; "$@"; code=$?; echo "$code" > "$0/exit.part"; mv "$0/exit.part" "$0/exit"'
         with (self.folder / "log").open("wb") as log:
             process = subprocess.Popen(
-                ["/bin/sh", "-c", script, str(self.folder), *argv],
+                [*_hearing_interrupts("/bin/sh"), "/bin/sh", "-c", script, str(self.folder), *argv],
                 cwd=cwd,
                 env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,

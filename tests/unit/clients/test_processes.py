@@ -155,3 +155,16 @@ def test_a_command_that_never_started_is_not_alive(tmp_path: Path) -> None:
     command = DetachedCommand(tmp_path / "job")
     assert not command.alive()
     command.interrupt()
+
+
+def test_a_command_of_a_deaf_process_hears_interrupts(tmp_path: Path) -> None:
+    # A shell starts background jobs with SIGINT ignored, and a shell script cannot trap what was ignored at its start.
+    code = (
+        "import sys; from tasks.clients.processes import run_command\n"
+        "try: run_command(['sh', '-c', sys.argv[1]], timeout_s=0.5)\n"
+        "except Exception: pass"
+    )
+    script = f"trap 'echo heard > {tmp_path / 'said'}; exit 3' INT; while :; do sleep 0.05; done"
+    deaf = f'trap \'\' INT; exec {sys.executable} -c "$0" "$1"'
+    subprocess.run(["sh", "-c", deaf, code, script], check=True, timeout=60)
+    assert (tmp_path / "said").read_text() == "heard\n"
