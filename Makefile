@@ -15,9 +15,13 @@ endif
 # How the rehearsal's approvals are answered: auto, or by-hand (in the Prefect UI).
 APPROVE ?= auto
 export APPROVE
+# Which drill, and the seeds that choose stage and time of its fault.
+NAME ?=
+SEED ?= 1
+SEEDS ?= 1
 export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup rehearsal lint test ci clean
+.PHONY: help setup rehearsal drill drills lint test ci clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)$$/\1\t\2/p' Makefile | \
@@ -29,6 +33,12 @@ setup: ## install everything the checkout needs, inside the checkout
 rehearsal: setup ## run the whole checklist on this machine (APPROVE=auto|by-hand)
 	@.venv/bin/python -m deployments.rehearsal run
 
+drill: setup ## a rehearsal with one fault injected: NAME=prisma-pool|…|healthy SEED=1
+	@.venv/bin/python -m deployments.rehearsal.drills run "$(NAME)" --seed "$(SEED)"
+
+drills: setup ## every drill, with a table at the end (SEEDS="1 2 3")
+	@.venv/bin/python -m deployments.rehearsal.drills all --seed $(SEEDS)
+
 lint: setup ## style, types and import contracts
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -38,10 +48,11 @@ lint: setup ## style, types and import contracts
 test: lint ## lint, then unit and integration tests
 	.venv/bin/python -m pytest tests/unit tests/integration
 
-ci: ## test, then a rehearsal, then the tests of the whole stack and of the browser
+ci: ## test, then runs that are stopped, refused and clicked through, then a rehearsal and the tests of its result
 	@$(MAKE) --no-print-directory test </dev/null
+	.venv/bin/python -m pytest tests/rehearsal tests/browser --ignore tests/rehearsal/test_complete_run.py </dev/null
 	@$(MAKE) --no-print-directory rehearsal APPROVE=auto </dev/null
-	.venv/bin/python -m pytest tests/rehearsal tests/browser </dev/null
+	.venv/bin/python -m pytest tests/rehearsal/test_complete_run.py </dev/null
 
 clean: ## remove what setup and rehearsals made; results in runs/ stay
 	@if [ -d .rehearsal ] && [ -x .venv/bin/python ]; then .venv/bin/python -m deployments.rehearsal down; fi

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from prefect.blocks.core import Block
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from blocks.models.rules import DEFAULT_GUARD_RULES, ExpectedException, GuardRule, StabilityRule
 from blocks.models.settings import Ramp, Smoke, Users
+from blocks.models.triage import TriageRules
 
 
 def _known_exceptions() -> tuple[ExpectedException, ...]:
@@ -31,9 +32,14 @@ class LoadProfile(Block):
     script_environment: dict[str, str] = Field(
         default_factory=dict, description="Further variables the k6 scripts find in __ENV; no secrets."
     )
+    script_secrets: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="Variables the k6 scripts find in __ENV that must stay secret, such as a rate limiter's bypass key.",
+    )
     users: Users = Field(default_factory=Users, description="The load users.")
     guard: tuple[GuardRule, ...] = Field(DEFAULT_GUARD_RULES, description="Limits that stop the load.")
     gate: StabilityRule = Field(default_factory=StabilityRule, description="When a stage counts as stable.")
+    triage: TriageRules = Field(default_factory=TriageRules, description="Limits of the six rows of triage.")
     exceptions: tuple[ExpectedException, ...] = Field(
         default_factory=_known_exceptions, description="Known exceptions: recorded, not a blocker."
     )

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 from uuid import uuid4
 
 from prefect.exceptions import FlowPauseTimeout
 from prefect.flow_runs import pause_flow_run
 from prefect.input import RunInput
 from prefect.logging import get_run_logger
-from pydantic import Field
+from pydantic import Field, ValidationError, create_model
 
 from blocks.models.record import Decision
 from tasks.run import Run
 
 # Prefect polls the paused run this often, in seconds; the answer is seen within it.
-_POLL_S = 1
+_POLL_S = 0.5
 
 
 class GoOrHalt(RunInput):
@@ -26,7 +27,48 @@ class GoOrHalt(RunInput):
     name: str = Field(min_length=1, max_length=80, description="Who decides")
 
 
-def ask(run: Run, phase: str, asked: str, page: str, timeout_s: float) -> Decision:
+class StageRelease(RunInput):
+    """What becomes of the stage that is held."""
+
+    decision: Literal["go", "step-down", "halt"] = Field(
+        description="go = do what the page says; step-down = back to the stage below and hold it; halt = stop and tear down"
+    )
+    name: str = Field(min_length=1, max_length=80, description="Who decides")
+
+
+def triage_form(stages: int, scenarios: Sequence[str]) -> type[RunInput]:
+    """Return the form of a triage: its bounds are those of this ramp.
+
+    Args:
+        stages: how many stages there are.
+        scenarios: what may be throttled.
+    """
+    fields: dict[str, Any] = {
+        "decision": (
+            Literal["resume", "throttle", "halt"],
+            Field(
+                description="resume = it is fixed: smoke again, then the ramp from the stage; throttle = go on with less of one scenario; "
+                "halt = stop here and tear down"
+            ),
+        ),
+        "name": (str, Field(min_length=1, max_length=80, description="Who decides")),
+        "stage": (
+            int | None,
+            Field(None, ge=1, le=stages, description="Stage to go on with; empty = the breached one"),
+        ),
+        "scenario": (
+            Literal[("", *scenarios)],
+            Field("", description="With throttle: which scenario"),
+        ),
+        "share": (float, Field(0.5, gt=0, lt=1, description="With throttle: what is left of it, 0.5 = half")),
+    }
+    form: type[RunInput] = create_model("TriageDecision", __base__=RunInput, **fields)
+    return form
+
+
+def ask(  # noqa: PLR0913, PLR0917 - a question has this many parts
+    run: Run, phase: str, asked: str, page: str, timeout_s: float, form: type[RunInput] = GoOrHalt
+) -> Decision:
     """Ask a person whether to go on; no answer in time is a halt.
 
     Args:
@@ -35,25 +77,38 @@ def ask(run: Run, phase: str, asked: str, page: str, timeout_s: float) -> Decisi
         asked: the question, one line.
         page: Markdown shown with it: what is known, and what each answer does.
         timeout_s: how long the answer may take.
+        form: what may be answered; has the fields ``decision`` and ``name``.
     """
     get_run_logger().info("WAITING for an answer: %s", asked)
     began = time.monotonic()
-    try:
-        answered = pause_flow_run(
-            wait_for_input=GoOrHalt.with_initial_data(description=f"## {asked}\n\n{page}"),
-            timeout=int(timeout_s),
-            poll_interval=_POLL_S,
-            key=uuid4().hex,
-        )
-    except FlowPauseTimeout:
-        answer, by = "halt", f"nobody within {timeout_s:g} s"
-    else:
-        # Parts of a form's rules are not enforced by the server, so the answer is read once more.
-        checked = GoOrHalt.model_validate(answered.model_dump())
-        answer, by = checked.decision, checked.name
-    return _keep(
-        run, phase, Decision(asked=asked, answer=answer, by=by, waited_seconds=round(time.monotonic() - began, 2))
-    )
+    problem = ""
+    while True:
+        left_s = timeout_s - (time.monotonic() - began)
+        try:
+            answered = pause_flow_run(
+                wait_for_input=form.with_initial_data(description=f"## {asked}\n\n{problem}{page}"),
+                timeout=max(1, int(left_s)),
+                poll_interval=_POLL_S,  # type: ignore[call-overload] # seconds for time.sleep, so half a second is fine
+                key=uuid4().hex,
+            )
+            # Parts of a form's rules are not enforced by the server, so the answer is read once more.
+            values = form.model_validate(answered.model_dump(exclude={"keyset"})).model_dump()
+        except FlowPauseTimeout:
+            values = {"decision": "halt", "name": f"nobody within {timeout_s:g} s"}
+        except ValidationError as error:
+            first = error.errors()[0]
+            if first["input"] != {}:
+                problem = f"**The answer was not taken:** {'.'.join(map(str, first['loc']))}: {first['msg']}\n\n"
+                continue
+            # The guard ends the pause of a cancelled run without an answer.
+            values = {"decision": "halt", "name": "nobody: the pause was ended"}
+        break
+    details = {key: value for key, value in values.items() if key not in {"decision", "name", "keyset"}}
+    decision = Decision(
+        asked=asked, answer=values["decision"], by=values["name"], details=details,
+        waited_seconds=round(time.monotonic() - began, 2),
+    )  # fmt: skip
+    return _keep(run, phase, decision)
 
 
 def decided_by_form(run: Run, phase: str, asked: str, answer: str) -> Decision:

@@ -60,8 +60,9 @@ def performance_run(  # noqa: PLR0913, PLR0917 - the form in the UI
     start_stage: Annotated[int, Field(ge=1, le=100)] = 1,
     ask_before_apply: bool = True,
     ask_before_ramp: bool = True,
-    advance: Literal["by-hand", "auto"] = "by-hand",
+    advance: Literal["by-hand", "auto", "continuous"] = "by-hand",
     auto_until_stage: Annotated[int, Field(ge=0, le=100)] = 0,
+    refine_ceiling: bool = False,
 ) -> State[Any]:
     """Run the whole checklist: pre-flight, provision, smoke, ramp, collect, teardown, report.
 
@@ -73,12 +74,14 @@ def performance_run(  # noqa: PLR0913, PLR0917 - the form in the UI
         start_stage: Stage at which to hold first; the stages below are only risen through.
         ask_before_apply: Ask before infrastructure is made and money is spent.
         ask_before_ramp: Ask between the smoke test and the ramp.
-        advance: Who releases a stage: a person on the ramp's page, or the gate alone when it says PASS.
+        advance: Who releases a stage: a person on the ramp's page, or the gate alone when it says PASS; continuous runs
+            the script as it is, and asks nobody.
         auto_until_stage: With by-hand: stages up to this one are released by the gate alone.
+        refine_ceiling: After a breach, find the ceiling between the last stable stage and the breached one in three steps.
     """
     options = {
         "ask_before_apply": ask_before_apply, "ask_before_ramp": ask_before_ramp, "start_stage": start_stage,
-        "advance": advance, "auto_until_stage": auto_until_stage,
+        "advance": advance, "auto_until_stage": auto_until_stage, "refine_ceiling": refine_ceiling,
     }  # fmt: skip
     return _work_off(environment, profile, options, with_ramp=True)
 
@@ -122,7 +125,7 @@ def _work_off(environment: str, profile: str, options: dict[str, Any], *, with_r
     where = (run_id, environment, profile)
     handed_over = False
     try:
-        go_on(preflight(*where, with_ramp=with_ramp, return_state=True))
+        go_on(preflight(*where, with_ramp=with_ramp, start_stage=options.get("start_stage", 1), return_state=True))
         go_on(
             provision(
                 *where,
@@ -140,6 +143,7 @@ def _work_off(environment: str, profile: str, options: dict[str, Any], *, with_r
                     ask=options["ask_before_ramp"],
                     advance=options["advance"],
                     auto_until_stage=options["auto_until_stage"],
+                    refine_ceiling=options["refine_ceiling"],
                     return_state=True,
                 )
             )

@@ -12,13 +12,17 @@ from flows.phase import phase
 from tasks.account import judge_identity, judge_quotas, read_architecture, read_identity, read_quotas
 from tasks.checks import check, stop_unless_passed
 from tasks.infrastructure import make_plan
-from tasks.load import read_ramp_plan
+from tasks.limits import guard_rules
+from tasks.load import read_ramp_plan, refuse_unknown_stage
+from tasks.metrics import refuse_unknown_metrics
 from tasks.rules.plan import judge_plan
 from tasks.tools import judge_tools, read_and_judge_tfvars, read_tools
 
 
 @flow(name="preflight")
-def preflight(run_id: str, environment: str, profile: str, *, with_ramp: bool = True) -> State[Any]:
+def preflight(
+    run_id: str, environment: str, profile: str, *, with_ramp: bool = True, start_stage: int = 1
+) -> State[Any]:
     """Check the account, the variables, the plan, the quotas, the tools and the ramp's script."""
     with phase("preflight", run_id, environment, profile) as opened:
         run = opened.run
@@ -29,6 +33,9 @@ def preflight(run_id: str, environment: str, profile: str, *, with_ramp: bool = 
         if with_ramp:
             with check(run, "ramp.launch") as checking:
                 plan = read_ramp_plan(run)
+                refuse_unknown_stage(plan, start_stage)
+                rules, _ = guard_rules(run, plan)
+                refuse_unknown_metrics(run, rules, loaded=False)
                 checking.judge(
                     passed(
                         f"{run.profile.ramp.script}: {len(plan.levels)} stages up to {plan.levels[-1].amount:g} {plan.unit}"

@@ -1,8 +1,8 @@
-"""The ramp: each stage is risen to, held, judged, noted, and released by an answer."""
+"""The ramp: each stage is risen to, held, judged, noted, and released by an answer; a breach is triaged and decided."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -10,27 +10,41 @@ from prefect import flow
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
+from prefect.states import Cancelled
 
-from blocks.models.verdict import Judgement, Verdict, failed, passed
+from blocks.models.errors import RampartError
+from blocks.models.load import LoadPlan
+from blocks.models.verdict import passed
 from flows.approvals import ask as ask_person
 from flows.approvals import decided_by_form
+from flows.breach import STOPPING_S, after_breach, refine
+from flows.hold import hold_and_judge, release
 from flows.phase import phase
-from tasks.artifacts import scorecard, show_links, show_scorecard
+from tasks.artifacts import link_list, show_links
 from tasks.checks import PhaseStopped, check
 from tasks.clock import wait_until
+from tasks.clocks import refuse_wrong_clocks
 from tasks.dashboard import annotate, links
-from tasks.guard import hold_reason, watch_load
-from tasks.load import end_ramp, prepare_ramp, read_ramp_plan, start_stage, wait_for_level
-from tasks.metrics import read_gate_series
-from tasks.notes import note_stage
-from tasks.rules.gate import judge_gate
+from tasks.guard import CANCELLED, hold_reason, watch_load
+from tasks.limits import Limits, guard_rules
+from tasks.load import (
+    end_ramp,
+    enter_stage,
+    prepare_ramp,
+    read_ramp_plan,
+    refuse_unknown_stage,
+    start_stage,
+    step_down,
+    wait_for_level,
+)
+from tasks.metrics import refuse_unknown_metrics
+from tasks.rules.ceiling import Ascent, ceiling_of, judge_abort, judge_gates
+from tasks.rules.segments import timeline
 from tasks.run import Run
 from tasks.sut import read_stats
 from tasks.watch import LoadWatch
 
-Advance = Literal["by-hand", "auto"]
-# docker stats takes 2 to 2.5 s, so it is asked before the look ends and delays no decision.
-_STATS_AHEAD = timedelta(seconds=2)
+Advance = Literal["by-hand", "auto", "continuous"]
 
 
 @flow(name="ramp")
@@ -43,8 +57,10 @@ def ramp(  # noqa: PLR0913 - the form of a ramp
     ask: bool = True,
     advance: Advance = "by-hand",
     auto_until_stage: int = 0,
+    refine_ceiling: bool = False,
 ) -> State[Any]:
     """Rise stage by stage; the guard watches from the first virtual user to the last."""
+    watch: LoadWatch | None = None
     with phase("ramp", run_id, environment, profile) as opened:
         run = opened.run
         with check(run, "ramp.tabs") as checking:
@@ -56,31 +72,54 @@ def ramp(  # noqa: PLR0913 - the form of a ramp
                     f"{len(run.record().links)} links on the run's page; docker stats of {len(containers)} containers"
                 )
             )
-        _approve(run, ask=ask, start=start_stage_number)
+        plan = read_ramp_plan(run)
+        refuse_unknown_stage(plan, start_stage_number)
+        _approve(run, plan, ask=ask, start=start_stage_number)
         with check(run, "ramp.launch") as checking:
-            plan = read_ramp_plan(run)
-            if not 1 <= start_stage_number <= len(plan.levels):
-                raise PhaseStopped(
-                    f"ramp.launch: start stage {start_stage_number} does not exist; the script has stages 1 to {len(plan.levels)}"
-                )
-            watch = prepare_ramp(run, plan)
+            refuse_wrong_clocks(run)
+            watch = prepare_ramp(run, plan, literally=advance == "continuous")
+            rules, not_enforced = guard_rules(run, plan)
+            refuse_unknown_metrics(run, rules, loaded=True)
+            for text in not_enforced:
+                run.journal.append("ramp", "note", text=text)
             what = f"{len(plan.levels)} stages up to {plan.levels[-1].amount:g} {plan.unit}"
-            checking.judge(passed(f"{what}, {len(watch.segments)} segments on {len(watch.loadgens)} load generators"))
-        guard = watch_load.submit(run, watch, str(flow_run.id))
+            checking.judge(
+                passed(
+                    f"{what}, {len(watch.segments)} segments on {len(watch.loadgens)} load generators, {len(rules)} rules of the guard"
+                )
+            )
+        guard = watch_load.submit(run, watch, Limits(run, rules, watch.loadgens), str(flow_run.id))
+        ascent, failure = Ascent(unit=plan.unit), None
         try:
-            reached = _rise(run, watch, start_stage_number, advance, auto_until_stage)
+            if advance == "continuous":
+                _run_through(run, watch, ascent)
+            else:
+                _climb(run, watch, ascent, start_stage_number, advance, auto_until_stage)
+                if refine_ceiling:
+                    refine(run, watch, ascent)
+        except (PhaseStopped, RampartError) as error:
+            failure = error
         finally:
             end_ramp(run, watch)
             guard.wait()
-        _judge_ramp(run, watch, reached)
+        _judge_ramp(run, watch, ascent, failure)
+    if watch is not None and watch.breach is not None and watch.breach.rule == CANCELLED:
+        return Cancelled(message="the ramp was cancelled on its page; its load was stopped first")
     return opened.outcome
 
 
-def _approve(run: Run, *, ask: bool, start: int) -> None:
+def _approve(run: Run, plan: LoadPlan, *, ask: bool, start: int) -> None:
     """Ask before the load."""
     timeout_s = run.profile.ramp.approval_timeout_s
     asked = f"Start the ramp at stage {start}?"
-    page = f"The smoke test passed. **go** starts the load of stage {start}.\n\nNo answer within {timeout_s / 60:g} minutes is a halt."
+    record = run.record()
+    smoked = ", ".join(f"{name} {value}" for name, value in record.smoke.get("numbers", {}).items())
+    limits = ", ".join(f"{rule.name} {rule.operator} {rule.limit:g}" for rule in run.profile.guard)
+    page = (
+        f"The smoke test passed: {smoked}.\n\n**go** starts the load of stage {start}: {plan.levels[start - 1].amount:g} of "
+        f"{plan.levels[-1].amount:g} {plan.unit} in {len(plan.levels)} stages. Each stage is held until somebody releases it.\n\n"
+        f"The guard stops all load at once on: {limits}.\n\n{link_list(record)}\n\nNo answer within {timeout_s / 60:g} minutes is a halt."
+    )
     decision = ask_person(run, "ramp", asked, page, timeout_s) if ask else decided_by_form(run, "ramp", asked, "go")
     if decision.answer != "go":
         raise PhaseStopped(f"{decision.by} halted the run before the ramp")
@@ -91,116 +130,84 @@ def _approve(run: Run, *, ask: bool, start: int) -> None:
         )
 
 
-def _rise(run: Run, watch: LoadWatch, start: int, advance: Advance, auto_until: int) -> int:
-    """Go from stage to stage and return the highest one that was stable; 0 for none."""
-    stable = 0
-    levels = len(watch.plan.levels)
+def _climb(  # noqa: PLR0913, PLR0917 - the form of a ramp
+    run: Run, watch: LoadWatch, ascent: Ascent, start: int, advance: Advance, auto_until: int
+) -> None:
+    """Rise until the ramp is over; after a breach go on as a person decides."""
+    number: int | None = start
+    while number is not None:
+        _rise(run, watch, ascent, number, advance, auto_until)
+        if watch.breach is None:
+            return
+        watch.stopped.wait(STOPPING_S)
+        number = after_breach(run, watch, ascent, attended=advance == "by-hand")
+
+
+def _rise(  # noqa: PLR0913, PLR0917 - the form of a ramp
+    run: Run, watch: LoadWatch, ascent: Ascent, start: int, advance: Advance, auto_until: int
+) -> None:
+    """Go from stage to stage until the last one is released, somebody halts, or the guard stops the load."""
     progress = create_progress_artifact(progress=0.0, description="Stages of the ramp")
     assert isinstance(progress, UUID)
-    for number in range(1, levels + 1):
-        if not start_stage(run, watch, number):
-            break
+    levels = watch.plan.levels
+    for below in range(1, start):
+        if not start_stage(run, watch, below, held=False) or not wait_for_level(run, watch, below, held=False):
+            return
+    number, started = start, False
+    while number <= len(levels):
+        if not started and not start_stage(run, watch, number):
+            return
         steady_from = wait_for_level(run, watch, number)
         if steady_from is None:
-            break
-        if number < start:
-            run.journal.append("ramp", "stage_ended", number=number)
-            continue
-        annotate(run, f"stage {number}: {watch.plan.levels[number - 1].amount:g} {watch.plan.unit}")
-        judgement = _hold_and_judge(run, watch, number, steady_from)
-        update_progress_artifact(progress, progress=100.0 * number / levels)
+            return
+        annotate(run, f"stage {number}: {levels[number - 1].amount:g} {watch.plan.unit}")
+        judgement = hold_and_judge(run, watch, number, steady_from)
         if judgement is None:
-            break
-        if judgement.verdict is Verdict.FAIL:
-            run.journal.append("ramp", "stage_ended", number=number)
-            break
+            return
         if judgement.passed:
-            stable = number
-        released = _release(run, watch, number, judgement, by_hand=advance == "by-hand" and number > auto_until)
+            ascent.stable(number, levels[number - 1].amount, (steady_from, datetime.now(UTC)))
+        update_progress_artifact(progress, progress=100.0 * number / len(levels))
+        answer = release(run, watch, number, judgement, by_hand=advance == "by-hand" and number > auto_until)
         run.journal.append("ramp", "stage_ended", number=number)
-        if not released:
-            break
-    return stable
+        if answer == "halt":
+            ascent.halted_at = number
+            return
+        started = answer == "step-down"
+        if started:
+            step_down(run, watch, number)
+        number += -1 if started else 1
 
 
-def _hold_and_judge(run: Run, watch: LoadWatch, number: int, steady_from: datetime) -> Judgement | None:
-    """Hold the stage for its time and the gate's look, judge it and note it; None when the guard stopped the load."""
-    rule, level = run.profile.gate, watch.plan.levels[number - 1]
-    until = steady_from + timedelta(seconds=max(rule.window_s, level.hold_s))
-    if not wait_until(until - _STATS_AHEAD, watch):
-        return None
-    stats = read_stats.submit(run)
-    if not wait_until(until, watch):
-        return None
-    series = read_gate_series(run, until - timedelta(seconds=rule.window_s), until, rule)
-    judgement = judge_gate(series, rule)
-    if judgement.verdict is Verdict.FAIL:
-        # A failing look is repeated after half a window of new data.
-        until += timedelta(seconds=rule.window_s / 2)
-        if not wait_until(until, watch):
-            return None
-        series = read_gate_series(run, until - timedelta(seconds=rule.window_s), until, rule)
-        judgement = judge_gate(series, rule)
-    run.journal.append(
-        "ramp",
-        "stage_judged",
-        number=number,
-        verdict=judgement.verdict.value,
-        reason=judgement.detail,
-        steady_to=until.isoformat(),
-    )
-    note_stage(run, number, steady_from, until, stats.result())
-    show_scorecard(run)
-    return judgement
+def _run_through(run: Run, watch: LoadWatch, ascent: Ascent) -> None:
+    """Run the script as it is: guard, gate and evidence at its own transitions, and nobody is asked."""
+    if not start_stage(run, watch, 1):
+        return
+    began = datetime.now(UTC)
+    for number, steady_s, end_s in timeline(watch.plan):
+        if number > 1:
+            enter_stage(run, watch, number)
+        if not wait_until(began + timedelta(seconds=steady_s), watch):
+            return
+        steady_from = run.journal.append("ramp", "stage_steady", number=number).at
+        annotate(run, f"stage {number}: {watch.plan.levels[number - 1].amount:g} {watch.plan.unit}")
+        judgement = hold_and_judge(run, watch, number, steady_from, until=began + timedelta(seconds=end_s))
+        if judgement is None:
+            return
+        if judgement.passed:
+            ascent.stable(number, watch.plan.levels[number - 1].amount, (steady_from, datetime.now(UTC)))
+        run.journal.append("ramp", "stage_ended", number=number)
 
 
-def _release(run: Run, watch: LoadWatch, number: int, judgement: Judgement, *, by_hand: bool) -> bool:
-    """Ask, or let the form answer; a breach meanwhile overrides every answer."""
-    last = number == len(watch.plan.levels)
-    following = "end the ramp: this was the last stage" if last else f"start stage {number + 1}"
-    asked = f"Release stage {number} and {following}?"
-    if by_hand:
-        timeout_s = run.profile.ramp.approval_timeout_s
-        urls = "\n".join(f"- [{name}]({url})" for name, url in run.record().links.items())
-        page = (
-            f"{scorecard(run.record())}\n\nGate: **{judgement.verdict.value}** {judgement.detail}\n\n{urls}\n\n**go** will {following}. "
-            f"The load is held meanwhile and the guard watches it.\n\nNo answer within {timeout_s / 60:g} minutes is a halt."
-        )
-        decision = ask_person(run, "ramp", asked, page, timeout_s)
-    else:
-        answer = "go" if judgement.passed else "halt"
-        decision = decided_by_form(run, "ramp", asked, answer)
-    return decision.answer == "go" and watch.may_start()
-
-
-def _judge_ramp(run: Run, watch: LoadWatch, stable: int) -> None:
-    """Document the ceiling and judge the ramp's checks."""
+def _judge_ramp(run: Run, watch: LoadWatch, ascent: Ascent, failure: Exception | None) -> None:
+    """Document the ceiling, judge the ramp's checks, and end the phase when it was halted or failed."""
     record = run.record()
-    last = len(watch.plan.levels)
-    halted = next((item for item in record.decisions if item.answer == "halt"), None)
-    unstable = next((stage for stage in record.stages if stage.gate and stage.gate.verdict is Verdict.FAIL), None)
-    if watch.breach is not None:
-        reason = f"the guard stopped stage {watch.stage}: {watch.breach}"
-    elif unstable is not None and unstable.gate is not None:
-        reason = f"stage {unstable.number} was not stable: {unstable.gate.reason}"
-    elif halted is not None:
-        reason = f"{halted.by} halted after stage {stable}"
-    else:
-        reason = f"the highest stage of the script was stable; the system may bear more than its {last} stages"
-    amount = round(watch.plan.levels[stable - 1].amount) if stable and watch.plan.unit == "vus" else None
-    run.journal.append("ramp", "ceiling", stage=stable or None, vus=amount, reason=reason)
+    ceiling = ceiling_of(record, ascent, len(watch.plan.levels))
+    run.journal.append("ramp", "ceiling", **ceiling.model_dump())
     with check(run, "ramp.abort", needed=False) as checking:
-        checking.judge(
-            passed(f"the guard looked {watch.polls} times and had nothing to stop")
-            if watch.breach is None
-            else failed(str(watch.breach))
-        )
+        checking.judge(judge_abort(record, ascent, watch.polls, watch.breach.verdict if watch.breach else None))
     with check(run, "ramp.gate", needed=False) as checking:
-        judged = [stage.gate for stage in record.stages if stage.gate is not None]
-        bad = [gate for gate in judged if gate.verdict is not Verdict.PASS]
-        if bad:
-            checking.judge(Judgement(verdict=bad[0].verdict, detail=bad[0].reason))
-        else:
-            checking.judge(passed(f"{len(judged)} stages judged over {run.profile.gate.window_s:g} s each, all flat"))
-    if watch.breach is not None or unstable is not None or halted is not None:
-        raise PhaseStopped(f"the ramp was halted: {reason}")
+        checking.judge(judge_gates(record, run.profile.gate.window_s))
+    if watch.breach is not None or ascent.halted_at is not None:
+        raise PhaseStopped(f"the ramp was halted: {ceiling.reason}")
+    if failure is not None:
+        raise failure

@@ -26,14 +26,15 @@ from tasks.rules.smoke import (
 
 
 @flow(name="smoke")
-def smoke(run_id: str, environment: str, profile: str) -> State[Any]:
-    """Run the smoke test and judge it by k6, Prometheus and Jaeger."""
+def smoke(run_id: str, environment: str, profile: str, *, attempt: int = 1) -> State[Any]:
+    """Run the smoke test and judge it by k6, Prometheus and Jaeger; after a fix it is run again as another attempt."""
     with phase("smoke", run_id, environment, profile) as opened:
         run = opened.run
         rules = run.profile.smoke
-        summary = run.evidence / "smoke" / "summary.json"
+        name = "smoke" if attempt == 1 else f"smoke-{attempt}"
+        summary = run.evidence / name / "summary.json"
         with check(run, "smoke.run") as checking:
-            result = run_smoke(run)
+            result = run_smoke(run, name)
             checking.judge(judge_exit(result["exit_code"], result["error"]), summary)
         metrics = result["metrics"]
         run.journal.append("smoke", "smoke", numbers=smoke_numbers(metrics))

@@ -35,8 +35,12 @@ def show_scorecard(run: Run) -> None:
 
 def show_links(run: Run) -> None:
     """Show what to open in tabs on the parent's page."""
-    lines = [f"- [{name}]({url})" for name, url in run.record().links.items()]
-    _show(run, f"links-{run.id}", "Open these in tabs.", "\n".join(lines) or "No links yet.")
+    _show(run, f"links-{run.id}", "Open these in tabs.", link_list(run.record()) or "No links yet.")
+
+
+def link_list(record: Record) -> str:
+    """Return what to open in tabs as a Markdown list."""
+    return "\n".join(f"- [{name}]({url})" for name, url in record.links.items())
 
 
 def scorecard(record: Record) -> str:

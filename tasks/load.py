@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tasks.infrastructure import api_url, connect_loadgens
 from tasks.metrics import prometheus_of
 from tasks.rules import queries
 from tasks.rules.durations import go_duration, seconds_of
-from tasks.rules.segments import cut_into_segments, segment_options, sequence_of
+from tasks.rules.segments import cut_into_segments, literal_options, renumber, segment_options, sequence_of
 from tasks.rules.stages import read_load_plan, scale_load, without_nulls
 from tasks.run import Run
 from tasks.watch import LoadWatch
@@ -48,7 +49,22 @@ def read_ramp_plan(run: Run) -> LoadPlan:
     """
     ramp = run.profile.ramp
     shown = _inspect(run, ramp.script)
-    return scale_load(read_load_plan(shown, str(ramp.script)), load=ramp.load_scale, time=ramp.time_scale)
+    plan = scale_load(read_load_plan(shown, str(ramp.script)), load=ramp.load_scale, time=ramp.time_scale)
+    # How many load generators there will be is known after apply; what cannot be cut for one is refused here.
+    cut_into_segments(plan, 1)
+    return plan
+
+
+def refuse_unknown_stage(plan: LoadPlan, number: int) -> None:
+    """Refuse a stage the script does not have.
+
+    Raises:
+        Refused: it has no such stage.
+    """
+    if not 1 <= number <= len(plan.levels):
+        raise Refused(
+            f"Start stage {number} does not exist: the script has stages 1 to {len(plan.levels)}; choose one."
+        )
 
 
 @task(retries=2, retry_delay_seconds=2)
@@ -79,32 +95,37 @@ def read_users_file(run: Run) -> str:
 
 
 @task
-def run_smoke(run: Run) -> dict[str, Any]:
-    """Run the smoke script on the first load generator and return its exit code, times and k6's summary."""
+def run_smoke(run: Run, name: str = "smoke") -> dict[str, Any]:
+    """Run the smoke script on the first load generator and return its exit code, times and k6's summary.
+
+    Args:
+        run: the run.
+        name: of the k6 job; a smoke test that is run again has another one.
+    """
     smoke = run.profile.smoke
     options = _smoke_options(run)
     seconds = max(seconds_of(str(item.get("duration", "0"))) for item in options["scenarios"].values())
     loadgen = load_generators(run)[0]
-    wrapper = _write_wrapper(run, loadgen, "smoke", smoke.script, options)
+    wrapper = _write_wrapper(loadgen, name, smoke.script, options)
     started = datetime.now(UTC)
-    loadgen.start("smoke", [*_outputs(loadgen, "smoke"), wrapper], _k6_environment(run))
+    loadgen.start(name, [*_outputs(loadgen, name), wrapper], _k6_environment(run, name))
     deadline = time.monotonic() + seconds + _SMOKE_MARGIN_S
     while True:
-        job = next((job for job in loadgen.jobs() if job.name == "smoke"), None)
+        job = next((job for job in loadgen.jobs() if job.name == name), None)
         if job is not None and not job.alive:
             break
         if time.monotonic() > deadline:
-            loadgen.interrupt("smoke")
+            loadgen.interrupt(name)
             raise Unavailable(f"The smoke test did not end within {seconds + _SMOKE_MARGIN_S:g} s and was interrupted.")
         time.sleep(_POLL_S)
     ended = datetime.now(UTC)
-    folder = run.evidence / "smoke"
+    folder = run.evidence / name
     if job.exit_code is None:
-        raise Failed(f"k6 was killed on {loadgen.host.address}; it said: {loadgen.log_tail('smoke')[-300:]}")
-    loadgen.fetch("smoke/log", folder / "k6.log")
+        raise Failed(f"k6 was killed on {loadgen.host.address}; it said: {loadgen.log_tail(name)[-300:]}")
+    loadgen.fetch(f"{name}/log", folder / "k6.log")
     summary_file = folder / "summary.json"
     try:
-        loadgen.fetch("smoke/summary.json", summary_file)
+        loadgen.fetch(f"{name}/summary.json", summary_file)
     except Failed as error:
         raise Failed(f"k6 ended with {job.exit_code} and wrote no summary: {_last_error(folder / 'k6.log')}") from error
     result = {"exit_code": job.exit_code, "started": started.isoformat(), "ended": ended.isoformat()}
@@ -116,35 +137,72 @@ def run_smoke(run: Run) -> dict[str, Any]:
     }
 
 
-def prepare_ramp(run: Run, plan: LoadPlan) -> LoadWatch:
-    """Cut the ramp into segments and put each one's wrapper on its load generator, so that a start is one command.
+def prepare_ramp(run: Run, plan: LoadPlan, *, literally: bool = False) -> LoadWatch:
+    """Connect to the load generators, see that they read the same script, and prepare the first attempt.
+
+    Args:
+        run: the run.
+        plan: the ramp's plan.
+        literally: run the script as it is, one k6 per load generator, instead of held stages.
 
     Raises:
         Refused: a load generator reads another plan out of the script than the worker did.
     """
     loadgens = load_generators(run)
-    segments = cut_into_segments(plan, len(loadgens))
+    here = read_load_plan(_inspect(run, run.profile.ramp.script), str(run.profile.ramp.script))
+    for loadgen in loadgens:
+        _same_plan_there(run, loadgen, here)
+    watch = LoadWatch(loadgens=loadgens, plan=plan, segments=())
+    watch.segments = prepare_whole(run, watch, plan) if literally else prepare_segments(run, watch, plan)
+    return watch
+
+
+def prepare_segments(run: Run, watch: LoadWatch, plan: LoadPlan) -> tuple[Segment, ...]:
+    """Cut a plan into segments and put a wrapper for each stage on the load generators, so that a start is one command.
+
+    Args:
+        run: the run.
+        watch: the load; its wrappers and results of earlier attempts stay as they are.
+        plan: what to rise through.
+    """
+    cuts = cut_into_segments(plan, len(watch.loadgens))
+    segments = renumber(cuts, watch.next_index(len(cuts)))
     hold_s = (
         plan.script_seconds
         + len(plan.levels) * (run.profile.ramp.approval_timeout_s + run.profile.gate.window_s)
         + _HOLD_MARGIN_S
     )
     for segment in segments:
-        tags = {"run_id": run.id, "instance": segment.name}
-        _write_wrapper(
-            run,
-            loadgens[segment.loadgen],
-            segment.name,
-            run.profile.ramp.script,
-            segment_options(plan, segment, hold_s, tags),
+        options = segment_options(plan, segment, hold_s, {"run_id": run.id})
+        _write_wrapper(watch.loadgens[segment.loadgen], segment.name, run.profile.ramp.script, options)
+    return segments
+
+
+def prepare_whole(run: Run, watch: LoadWatch, plan: LoadPlan) -> tuple[Segment, ...]:
+    """Put the script as it is on the load generators: one k6 each, which runs all stages by itself."""
+    count = len(watch.loadgens)
+    first = watch.next_index(count)
+    segments = tuple(
+        Segment(
+            index=first + number, stage=1, loadgen=number, start=Fraction(number, count), end=Fraction(number + 1, count),
+            rise_s=plan.levels[0].rise_s,
         )
-    for loadgen in loadgens:
-        _same_plan_there(run, loadgen)
-    return LoadWatch(loadgens=loadgens, plan=plan, segments=segments)
+        for number in range(count)
+    )  # fmt: skip
+    for segment in segments:
+        options = literal_options(plan, {"run_id": run.id})
+        _write_wrapper(watch.loadgens[segment.loadgen], segment.name, run.profile.ramp.script, options)
+    return segments
 
 
-def start_stage(run: Run, watch: LoadWatch, number: int) -> bool:
+def start_stage(run: Run, watch: LoadWatch, number: int, *, held: bool = True) -> bool:
     """Start the segments of a stage on all load generators at once.
+
+    Args:
+        run: the run.
+        watch: the load.
+        number: the stage.
+        held: whether the stage is held; one that is only risen through is no stage of the record.
 
     Returns:
         Whether it was started: the guard may have stopped the load just now.
@@ -152,35 +210,87 @@ def start_stage(run: Run, watch: LoadWatch, number: int) -> bool:
     if not watch.may_start():
         return False
     chosen = [segment for segment in watch.segments if segment.stage == number]
+    if held:
+        enter_stage(run, watch, number)
+    else:
+        watch.enter_stage(number)
+    with ThreadPoolExecutor(len(chosen)) as pool:
+        return all(pool.map(lambda segment: _start(run, watch, segment), chosen))
+
+
+def enter_stage(run: Run, watch: LoadWatch, number: int) -> None:
+    """Say that a stage begins."""
+    level = watch.plan.levels[number - 1]
     watch.enter_stage(number)
-    plan = watch.plan
     run.journal.append(
         "ramp", "stage_started", number=number,
-        vus=round(plan.levels[number - 1].amount) if plan.unit == "vus" else None,
-        rate=plan.levels[number - 1].amount if plan.unit == "rate" else None,
+        vus=round(level.amount) if watch.plan.unit == "vus" else None,
+        rate=level.amount if watch.plan.unit == "rate" else None,
     )  # fmt: skip
 
-    def start(segment: Segment) -> None:
-        loadgen = watch.loadgens[segment.loadgen]
-        arguments = [
-            *_outputs(loadgen, segment.name),
-            "--execution-segment", f"{segment.start}:{segment.end}",
-            "--execution-segment-sequence", sequence_of(watch.segments),
-            _wrapper_path(loadgen, run.profile.ramp.script, segment.name),
-        ]  # fmt: skip
-        loadgen.start(segment.name, arguments, _k6_environment(run))
-        run.journal.append(
-            "ramp", "segment_started", index=segment.index, loadgen=loadgen.host.address, share=round(segment.share, 6)
-        )
-        watch.expect(segment)
 
-    with ThreadPoolExecutor(len(chosen)) as pool:
-        list(pool.map(start, chosen))
+def step_down(run: Run, watch: LoadWatch, number: int) -> None:
+    """Stop the segments of the newest stage and hold the one below."""
+    chosen = [segment for segment in watch.segments if segment.stage == number]
+    watch.release(chosen)
+    watch.stop_load([segment.name for segment in chosen])
+    _journal_ends(run, watch, chosen)
+    watch.segments = _prepared_again(run, watch, chosen)
+    enter_stage(run, watch, number - 1)
+
+
+def _prepared_again(run: Run, watch: LoadWatch, chosen: Sequence[Segment]) -> tuple[Segment, ...]:
+    """Give ended segments new names, so that they can be started again beside their results."""
+    renamed = renumber(tuple(chosen), watch.next_index(len(chosen)))
+    again = dict(zip((segment.index for segment in chosen), renamed, strict=True))
+    for segment in chosen:
+        loadgen = watch.loadgens[segment.loadgen]
+        script = run.profile.ramp.script
+        loadgen.host.must(
+            [
+                "cp",
+                _wrapper_path(loadgen, script, segment.name),
+                _wrapper_path(loadgen, script, again[segment.index].name),
+            ]
+        )
+    return tuple(again.get(segment.index, segment) for segment in watch.segments)
+
+
+def _start(run: Run, watch: LoadWatch, segment: Segment) -> bool:
+    loadgen = watch.loadgens[segment.loadgen]
+    cut = [
+        "--execution-segment",
+        f"{segment.start}:{segment.end}",
+        "--execution-segment-sequence",
+        sequence_of(watch.segments),
+    ]
+    arguments = [
+        *_outputs(loadgen, segment.name),
+        *(cut if len(watch.segments) > 1 else []),
+        _wrapper_path(loadgen, run.profile.ramp.script, segment.name),
+    ]
+    if not watch.may_start():
+        return False
+    loadgen.start(segment.name, arguments, _k6_environment(run, segment.name))
+    run.journal.append(
+        "ramp", "segment_started", index=segment.index, loadgen=loadgen.host.address, share=round(segment.share, 6)
+    )
+    watch.expect(segment)
+    if not watch.may_start():
+        # The guard stopped the load while this one was starting: what it did not see yet is stopped here.
+        loadgen.interrupt(segment.name)
+        return False
     return True
 
 
-def wait_for_level(run: Run, watch: LoadWatch, number: int) -> datetime | None:
+def wait_for_level(run: Run, watch: LoadWatch, number: int, *, held: bool = True) -> datetime | None:
     """Wait until the stage's virtual users are there and return when; None when the guard stopped the load.
+
+    Args:
+        run: the run.
+        watch: the load.
+        number: the stage.
+        held: whether the stage is held; one that is only risen through is no stage of the record.
 
     Raises:
         Unavailable: they are not there long after the rise should have ended.
@@ -204,25 +314,35 @@ def wait_for_level(run: Run, watch: LoadWatch, number: int) -> datetime | None:
         time.sleep(_POLL_S)
     else:
         return None
-    return run.journal.append("ramp", "stage_steady", number=number).at
+    return run.journal.append("ramp", "stage_steady", number=number).at if held else datetime.now(UTC)
 
 
 def end_ramp(run: Run, watch: LoadWatch) -> None:
     """Stop the load, unless the guard already did, and journal how every segment ended."""
-    if watch.breach is None:
-        watch.finish()
+    if watch.finish():
         watch.stop_load()
     else:
         watch.stopped.wait(_SMOKE_MARGIN_S)
-        watch.finish()
+    journal_ended_segments(run, watch)
+    get_run_logger().info("Load off")
+
+
+def journal_ended_segments(run: Run, watch: LoadWatch) -> None:
+    """Journal how every segment that was expected to run ended."""
+    _journal_ends(run, watch, list(watch.running.values()))
+
+
+def _journal_ends(run: Run, watch: LoadWatch, segments: Sequence[Segment]) -> None:
     jobs = watch.jobs()
-    for name, segment in watch.running.items():
-        job = jobs.get(name)
+    for segment in segments:
+        if segment.index in watch.ended:
+            continue
+        watch.ended.add(segment.index)
+        job = jobs.get(segment.name)
         run.journal.append(
             "ramp", "segment_ended", index=segment.index, exit_code=job.exit_code if job else None,
-            k6_summary=f"evidence/results/loadgen-{segment.loadgen}/{name}/summary.json",
+            k6_summary=f"evidence/results/loadgen-{segment.loadgen}/{segment.name}/summary.json",
         )  # fmt: skip
-    get_run_logger().info("Load off: %s segments ended", len(watch.running))
 
 
 def stop_all_load(run: Run) -> int:
@@ -248,25 +368,22 @@ def _inspect(run: Run, script: Path) -> dict[str, Any]:
             f"The checkout {environment.checkout} is missing; clone the system's repository there, or set checkout."
         )
     url = f"http://127.0.0.1:{environment.services.api_port}"
-    return inspect_script(
-        environment.k6_command, environment.checkout, script, {"API_URL": url}, run.profile.users.file
-    )
+    variables = {"API_URL": url, **run.profile.script_environment}
+    return inspect_script(environment.k6_command, environment.checkout, script, variables, run.profile.users.file)
 
 
-def _same_plan_there(run: Run, loadgen: LoadGenerator) -> None:
+def _same_plan_there(run: Run, loadgen: LoadGenerator, here: LoadPlan) -> None:
     script = run.profile.ramp.script
+    variables = {"API_URL": api_url(run), **run.profile.script_environment}
     shown = loadgen.host.must(
         [
-            loadgen.k6,
-            "inspect",
-            "--execution-requirements",
-            "-e",
-            f"API_URL={api_url(run)}",
+            loadgen.k6, "inspect", "--execution-requirements",
+            *(item for name, value in variables.items() for item in ("-e", f"{name}={value}")),
             f"{loadgen.folder}/{script}",
-        ]
-    )
+        ],
+        environment={"K6_AUTO_EXTENSION_RESOLUTION": "false"},
+    )  # fmt: skip
     there = read_load_plan(json.loads(shown), str(script))
-    here = read_load_plan(_inspect(run, script), str(script))
     if (there.levels, there.scenarios) != (here.levels, here.scenarios):
         raise Refused(
             f"{script} gives another plan on {loadgen.host.address} than on the worker; the script depends on where it runs."
@@ -301,16 +418,14 @@ def _smoke_options(run: Run) -> dict[str, Any]:
     return {
         **options,
         "thresholds": thresholds,
-        "tags": {**(options.get("tags") or {}), "run_id": run.id, "instance": "smoke"},
+        "tags": {**(options.get("tags") or {}), "run_id": run.id},
     }
 
 
-def _write_wrapper(run: Run, loadgen: LoadGenerator, name: str, script: Path, options: dict[str, Any]) -> str:
-    source = (run.environment.checkout / script).read_text()
+def _write_wrapper(loadgen: LoadGenerator, name: str, script: Path, options: dict[str, Any]) -> str:
     text = _TEMPLATES.get_template("wrapper.js.j2").render(
         name=name,
         script=script.name,
-        default_export=re.search(r"^\s*export\s+default\b", source, re.MULTILINE) is not None,
         options=json.dumps(options, indent=2),
     )
     path = _wrapper_path(loadgen, script, name)
@@ -332,10 +447,12 @@ def _outputs(loadgen: LoadGenerator, name: str) -> list[str]:
     ]  # fmt: skip
 
 
-def _k6_environment(run: Run) -> dict[str, str]:
+def _k6_environment(run: Run, instance: str) -> dict[str, str]:
     return {
         "API_URL": api_url(run),
         **run.profile.script_environment,
+        **{name: secret.get_secret_value() for name, secret in run.profile.script_secrets.items()},
+        "RAMPART_INSTANCE": instance,
         "K6_PROMETHEUS_RW_SERVER_URL": f"{prometheus_of(run).url}/api/v1/write",
         "K6_PROMETHEUS_RW_PUSH_INTERVAL": "1s",
         "K6_PROMETHEUS_RW_TREND_AS_NATIVE_HISTOGRAM": "true",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from prefect import task
 
+from blocks.models.errors import Refused
 from blocks.models.record import EndpointNumbers
-from blocks.models.rules import StabilityRule, Unit
+from blocks.models.rules import GuardRule, StabilityRule, Unit
 from tasks.clients.metrics import Line, Prometheus
 from tasks.rules import queries
+from tasks.rules.metric_names import judge_metric_names, wanted_names
 from tasks.rules.stability import Series
 from tasks.run import Run
 
@@ -20,6 +23,12 @@ _POINT_WINDOW_S = 10.0
 def prometheus_of(run: Run) -> Prometheus:
     """Return the run's Prometheus: the block's address, or Terraform's output."""
     return Prometheus(run.environment.observability.monitoring_url or str(run.outputs().get("monitoring_url", "")))
+
+
+def read_metric_names(run: Run) -> frozenset[str]:
+    """Return the names of all metrics the run's Prometheus holds; none where its address is not known yet."""
+    prometheus = prometheus_of(run)
+    return prometheus.metric_names() if prometheus.url else frozenset()
 
 
 @task(retries=2, retry_delay_seconds=1)
@@ -65,8 +74,13 @@ def read_most_users(run: Run, start: datetime, end: datetime) -> float | None:
 
 
 @task(retries=2, retry_delay_seconds=1)
-def read_gate_series(run: Run, start: datetime, end: datetime, rule: StabilityRule) -> tuple[Series, ...]:
-    """Return the series the gate judges: p95 per endpoint, error rate, each queue."""
+def read_gate_series(
+    run: Run, scenarios: Collection[str], start: datetime, end: datetime, rule: StabilityRule
+) -> tuple[Series, ...]:
+    """Return the series the gate judges: p95 per endpoint, error rate, each queue.
+
+    A scenario that runs and has no series gets an empty one: it cannot be judged, which is not the same as flat.
+    """
     prometheus, names = prometheus_of(run), run.environment.metrics
     window = min(_POINT_WINDOW_S, rule.window_s / 2)
     asked: tuple[tuple[str, Unit, str], ...] = (
@@ -75,11 +89,32 @@ def read_gate_series(run: Run, start: datetime, end: datetime, rule: StabilityRu
         (queries.error_rate(names, run.id, window), "ratio", "error rate"),
         (queries.queue_depth(names), "jobs", "queue {queue}"),
     )
-    return tuple(
-        _series(name, unit, line, start, end, rule.step_s)
+    found = [
+        (name, unit, line)
         for query, unit, name in asked
         for line in prometheus.query_range(query, start, end, rule.step_s)
-    )
+    ]
+    seen = {line.labels.get("scenario") for _, unit, line in found if unit == "ms"}
+    missing = [Series(name=f"{name} p95", unit="ms", points=()) for name in sorted(set(scenarios) - seen)]
+    return (*(_series(name, unit, line, start, end, rule.step_s) for name, unit, line in found), *missing)
+
+
+@task
+def refuse_unknown_metrics(run: Run, rules: Sequence[GuardRule], *, loaded: bool) -> None:
+    """See that the metrics which a ramp with these rules relies on exist under the configured names.
+
+    Args:
+        run: the run.
+        rules: the guard's rules.
+        loaded: whether k6 has put load on the running system, so that all names have to be there.
+
+    Raises:
+        Refused: they do not; with near names.
+        Unavailable: Prometheus does not answer.
+    """
+    judgement = judge_metric_names(read_metric_names(run), wanted_names(rules, run.environment.metrics), loaded=loaded)
+    if not judgement.passed:
+        raise Refused(judgement.detail)
 
 
 def _series(name: str, unit: Unit, line: Line, start: datetime, end: datetime, step_s: float) -> Series:  # noqa: PLR0913, PLR0917 - one line of a plot

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from prefect.blocks.core import Block
+from pydantic import ValidationError
 
 from blocks.load_profile import LoadProfile
 from blocks.models.errors import Refused
@@ -15,6 +16,7 @@ from blocks.models.record import Record
 from blocks.perf_environment import PerfEnvironment
 from tasks.clients.journal import Journal
 from tasks.rules.record import fold
+from tasks.rules.refusals import sentence_of
 
 B = TypeVar("B", PerfEnvironment, LoadProfile)
 
@@ -85,7 +87,15 @@ def open_run(run_id: str, environment: str, profile: str) -> Run:
 def _load(kind: type[B], name: str) -> B:
     try:
         block = Block.load(f"{kind.get_block_type_slug()}/{name}")
-    except ValueError as error:
+    except (RuntimeError, ValueError) as error:
+        # Prefect wraps what pydantic refuses in a RuntimeError.
+        refused = error if isinstance(error, ValidationError) else error.__cause__
+        if isinstance(refused, ValidationError):
+            raise Refused(
+                f"The {kind.__name__} block '{name}' cannot be used: {sentence_of(refused)} Change it in the Prefect UI."
+            ) from error
+        if isinstance(error, RuntimeError):
+            raise
         raise Refused(
             f"There is no {kind.__name__} block named '{name}'; create it under Blocks in the Prefect UI, "
             "or choose one that exists."

@@ -27,6 +27,7 @@ def tear_down(run: Run) -> None:
     """
     began = time.monotonic()
     problems: list[str] = []
+    registries = _registries(run)
     for step in (_stop_load, _destroy, _delete_registries, _sweep):
         try:
             step(run)
@@ -42,7 +43,7 @@ def tear_down(run: Run) -> None:
         verdict=(Verdict.FAIL if problems else Verdict.PASS).value,
         destroyed=sum(event.data["destroyed"] for event in destroyed),
         leftover=_leftover(run),
-        ecr_deleted=[image.repository for image in run.environment.images],
+        ecr_deleted=sorted(set(registries) - set(_registries(run))),
         seconds=round(time.monotonic() - began, 1),
     )  # fmt: skip
     if problems:
@@ -112,5 +113,8 @@ def _sweep(run: Run) -> None:
 
 
 def _leftover(run: Run) -> list[str]:
-    account = account_of(run)
-    return [*account.tagged("rampart_run_id", run.id), *account.tagged_repositories("rampart_run_id", run.id)]
+    return [*account_of(run).tagged("rampart_run_id", run.id), *_registries(run)]
+
+
+def _registries(run: Run) -> list[str]:
+    return list(account_of(run).tagged_repositories("rampart_run_id", run.id))

@@ -4,78 +4,118 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from blocks.models.breach import Breached
 from blocks.models.errors import RampartError
 from blocks.models.load import LoadPlan, Segment
+from blocks.models.triage import Saturation
 from tasks.clients.loadgen import Job, LoadGenerator
 
 # How long k6 may take to write its summary after SIGINT: the script's teardown runs before.
 _ENDING_S = 60.0
 _ENDING_POLL_S = 0.1
-
-
-@dataclass(frozen=True)
-class Breached:
-    """Why the load was stopped."""
-
-    rule: str
-    observed: str
-    limit: str
-
-    def __str__(self) -> str:
-        """The sentence for the operator."""
-        return f"{self.rule}: observed {self.observed}, limit {self.limit}"
+# Readings of the load generators kept for triage; at one every two seconds the last hour.
+_SATURATION_KEPT = 2000
 
 
 @dataclass
 class LoadWatch:
-    """The load of one ramp, and whether it may go on."""
+    """The load of one ramp, and whether it may go on.
+
+    The ramp says what should run, the guard says when it must not. All methods may be called from any thread.
+    """
 
     loadgens: tuple[LoadGenerator, ...]
     plan: LoadPlan
     segments: tuple[Segment, ...]
+    """The cuts of the plan that is worked off now; a segment that is started again gets another index."""
     stage: int = 0
+    """The stage that is being risen to or held; 0 before the first."""
+    stage_started: datetime | None = None
     stage_started_s: float = 0.0
     running: dict[str, Segment] = field(default_factory=dict)
+    """Segments that have to stay, by name."""
+    ended: set[int] = field(default_factory=set)
+    """Indexes of segments whose end is journaled."""
+    used: int = 0
+    """The highest index given to a segment so far."""
+    smoking: bool = False
+    """Whether the smoke test runs again after a fix."""
     breach: Breached | None = None
+    breached: datetime | None = None
+    """When the last breach was reported."""
+    gone: datetime | None = None
+    """When the load of the last breach was seen to be gone."""
+    saturation: deque[Saturation] = field(default_factory=lambda: deque(maxlen=_SATURATION_KEPT))
     finished: threading.Event = field(default_factory=threading.Event)
+    """Set when the ramp ends the load by itself: what ends from then on is no breach."""
     stopped: threading.Event = field(default_factory=threading.Event)
-    """Set when the load of a breach is gone."""
+    """Set when the load of a breach is gone and the breach is journaled."""
     polls: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def may_start(self) -> bool:
         """Whether a segment may start now: asked after every pause and right before any start."""
         with self._lock:
             return self.breach is None and not self.finished.is_set()
 
+    def next_index(self, count: int) -> int:
+        """Take the next indexes for segments; every start of a segment has its own."""
+        with self._lock:
+            first, self.used = self.used + 1, self.used + count
+            return first
+
     def expect(self, segment: Segment) -> None:
         """Say that a segment is started and has to stay."""
         with self._lock:
             self.running[segment.name] = segment
 
+    def release(self, segments: Sequence[Segment]) -> None:
+        """Say that segments are ended on purpose."""
+        with self._lock:
+            for segment in segments:
+                self.running.pop(segment.name, None)
+
     def enter_stage(self, number: int) -> None:
         """Say which stage is being risen to."""
         with self._lock:
-            self.stage, self.stage_started_s = number, time.monotonic()
+            self.stage, self.stage_started_s, self.stage_started = number, time.monotonic(), datetime.now(UTC)
 
     def report(self, breach: Breached) -> bool:
         """Take the first breach; return whether this was it."""
         with self._lock:
             if self.breach is not None or self.finished.is_set():
                 return False
-            self.breach = breach
+            self.stopped.clear()
+            self.breach, self.breached = breach, datetime.now(UTC)
             return True
 
-    def finish(self) -> None:
-        """Say that the ramp ends the load by itself: what ends from now on is no breach."""
+    def overrule(self, breach: Breached) -> None:
+        """Replace a breach whose load is gone by one after which nobody may go on."""
+        with self._lock:
+            self.breach = breach
+
+    def rearm(self, plan: LoadPlan, segments: tuple[Segment, ...]) -> bool:
+        """Begin another attempt after a breach; return False when the breach is final."""
+        with self._lock:
+            if self.breach is not None and self.breach.final:
+                return False
+            self.breach, self.plan, self.segments = None, plan, segments
+            self.running.clear()
+            return True
+
+    def finish(self) -> bool:
+        """Say that the ramp ends the load by itself; return False when the guard was quicker."""
         with self._lock:
             self.finished.set()
+            return self.breach is None
 
-    def lost(self, jobs: dict[str, Job]) -> Breached | None:
+    def lost(self, jobs: Mapping[str, Job]) -> Breached | None:
         """Return a breach when an expected segment does not run any more."""
         with self._lock:
             for name in self.running:
@@ -86,21 +126,30 @@ class LoadWatch:
         return None
 
     def jobs(self) -> dict[str, Job]:
-        """Ask every load generator at once for its jobs; renews their leases."""
+        """Ask every load generator at once for its jobs; renews their leases.
+
+        Raises:
+            Unavailable: a load generator does not answer.
+        """
         with ThreadPoolExecutor(len(self.loadgens)) as pool:
             return {job.name: job for jobs in pool.map(LoadGenerator.jobs, self.loadgens) for job in jobs}
 
-    def stop_load(self) -> datetime:
-        """Interrupt k6 on all load generators at once, wait until none is left, and return when that was seen.
+    def stop_load(self, names: Sequence[str] = ()) -> datetime:
+        """Interrupt k6 on all load generators at once, wait until it is gone, and return when that was seen.
+
+        Args:
+            names: which jobs; empty = every job of the run.
 
         Raises:
+            Unavailable: a load generator does not answer.
             RampartError: a load generator still runs k6 after the time an ending takes.
         """
         with ThreadPoolExecutor(len(self.loadgens)) as pool:
-            list(pool.map(LoadGenerator.interrupt, self.loadgens))
+            for name in names or ("",):
+                list(pool.map(lambda loadgen, name=name: loadgen.interrupt(name), self.loadgens))
         deadline = time.monotonic() + _ENDING_S
         while True:
-            alive = [job.name for job in self.jobs().values() if job.alive]
+            alive = [job.name for job in self.jobs().values() if job.alive and (not names or job.name in names)]
             if not alive:
                 return datetime.now(UTC)
             if time.monotonic() > deadline:

@@ -19,24 +19,29 @@ class Level(Frozen):
 
     number: int
     """1 for the lowest."""
-    amount: float
-    """Virtual users, or iterations per second for arrival-rate scripts, over all scenarios."""
+    amounts: dict[str, float]
+    """Virtual users, or iterations per second for arrival-rate scripts, of each scenario."""
     rise_s: float
     """How long the script takes from the level below to this one."""
     hold_s: float
     """How long the script stays on it."""
 
+    @property
+    def amount(self) -> float:
+        """Virtual users, or iterations per second, over all scenarios."""
+        return sum(self.amounts.values())
+
 
 class ScenarioLoad(Frozen):
-    """One scenario of the script, at the script's highest level."""
+    """One scenario of the script."""
 
     name: str
     executor: Literal["ramping-vus", "ramping-arrival-rate"]
     """The executor a segment of it runs with."""
-    peak: float
-    """Virtual users, or iterations per second, at the highest level."""
     options: dict[str, Any]
     """What the script says beside the load itself: exec, env, tags, gracefulStop, preAllocatedVUs, …"""
+    resolved: dict[str, Any]
+    """The scenario as k6 resolved it, for running the script literally."""
 
 
 class LoadPlan(Frozen):
@@ -60,7 +65,7 @@ class Segment(Frozen):
     """One cut of the load: a k6 process that runs from its stage until it is stopped."""
 
     index: int
-    """1 for the first cut of the sequence."""
+    """Its own at every start; a cut that is started again gets another one."""
     stage: int
     """The stage that starts it."""
     loadgen: int
@@ -68,10 +73,14 @@ class Segment(Frozen):
     start: Fraction
     end: Fraction
     rise_s: float
+    amounts: dict[str, float] = {}
+    """Virtual users, or iterations per second, it adds to each scenario; empty when it runs the script as it is."""
+    targets: dict[str, float] = {}
+    """What k6 is told for each scenario: the cut from start to end of it is the amount."""
 
     @property
     def name(self) -> str:
-        """The value of its `instance` tag."""
+        """The name of its k6 job and the value of its `instance` tag."""
         return f"segment-{self.index:02d}"
 
     @property

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from blocks.models.triage import TriageVerdict
 from blocks.models.verdict import Verdict
 
 SCHEMA_VERSION = 1
@@ -118,7 +119,19 @@ class TriageRow(Part):
     row: str
     matched: bool
     score: float
+    """Falls from row to row: matched rows count down to 1 by rank, inconclusive ones have 0.5, others less; the fraction is the excess."""
     evidence: str
+    verdict: TriageVerdict = "not matched"
+    cause: str = ""
+    query: str = ""
+    """What was asked, as it can be asked again."""
+    observed: str = ""
+    limit: str = ""
+    onset: datetime | None = None
+    """Since when it has been over its limit."""
+    link: str = ""
+    subjects: tuple[str, ...] = ()
+    """What is over its limit: services, queues, containers, load generators."""
 
 
 class Breach(Part):
@@ -141,6 +154,8 @@ class Decision(Part):
     answer: str
     by: str
     waited_seconds: float
+    details: dict[str, Any] = Field(default_factory=dict)
+    """Further fields of the form: the stage to resume at, the scenario to throttle and its share."""
 
 
 class Teardown(Part):

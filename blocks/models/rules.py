@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,6 +15,8 @@ Metric = Literal[
     "queue_depth",
     "ws_handshake_success",
 ]
+
+Reason = Annotated[str, Field(min_length=1)]
 
 
 class StabilityRule(BaseModel):
@@ -47,14 +49,22 @@ class GuardRule(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str = Field(description="What the operator reads in the breach, such as 'sign-in p95'.")
+    name: str = Field(min_length=1, description="What the operator reads in the breach, such as 'sign-in p95'.")
     metric: Metric = Field(description="What is measured.")
-    scope: str = Field("", description="An endpoint, container or queue; empty = all together (containers: each).")
+    scope: str = Field(
+        "",
+        description="An endpoint, container or queue; empty = each of them (error rate and handshakes: all together). "
+        "p95 of the endpoint ws is that of its handshakes.",
+    )
     operator: Literal[">", "<"] = Field(">", description="The side on which the limit is crossed.")
-    limit: float = Field(gt=0, description="In the metric's unit: ms, ratio (0.05 = 5 %), jobs.")
+    limit: float = Field(gt=0, description="In the metric's unit: ms, ratio (0.05 = 5 %), jobs; above 0.")
     window_s: float = Field(10.0, ge=2, le=300, description="Seconds each value looks back.")
     for_s: float = Field(0.0, ge=0, le=600, description="Seconds it has to stay crossed.")
     settle_s: float = Field(0.0, ge=0, le=600, description="Seconds after a stage's start in which it is not applied.")
+    expected: dict[str, Reason] = Field(
+        default_factory=dict,
+        description="Endpoints, containers or queues that are known to cross it, each with the reason: recorded, not a breach.",
+    )
 
 
 class ExpectedException(BaseModel):
@@ -71,5 +81,11 @@ DEFAULT_GUARD_RULES: tuple[GuardRule, ...] = (
     GuardRule(name="sign-in p95", metric="p95_ms", scope="signin", limit=500.0),
     GuardRule(name="error rate", metric="error_rate", limit=0.05),
     GuardRule(name="container CPU", metric="container_cpu_ratio", limit=0.98, window_s=15.0, for_s=60.0),
+    GuardRule(name="queue depth", metric="queue_depth", limit=1000.0, for_s=30.0),
+    GuardRule(
+        name="WebSocket handshakes", metric="ws_handshake_success", operator="<", limit=0.9, window_s=20.0, for_s=5.0
+    ),
 )
-"""The checklist's abort criteria; a CPU at its limit reads 0.98 to 1.0 (facts on cadvisor)."""
+"""The checklist's three abort criteria (a CPU at its limit reads 0.98 to 1.0, facts on cadvisor), and two of Rampart's own:
+a queue that is this deep for half a minute is not emptied before the next stage, and where one handshake of ten fails
+the virtual users are not on the system any more; a session lasts seconds, so 20 s hold several handshakes of each."""

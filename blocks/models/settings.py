@@ -83,15 +83,27 @@ class MetricNames(Settings):
 
     http_duration: str = Field("k6_http_req_duration_seconds", description="k6's request duration (native histogram).")
     http_requests: str = Field("k6_http_reqs_total", description="k6's request counter.")
+    iteration_duration: str = Field("k6_iteration_duration_seconds", description="k6's iterations (native histogram).")
     ws_connecting: str = Field("k6_ws_connecting_seconds", description="k6's WebSocket handshake time.")
     ws_sessions: str = Field("k6_ws_sessions_total", description="k6's WebSocket sessions by status.")
     vus: str = Field("k6_vus", description="k6's virtual users.")
     span_calls: str = Field("traces_span_metrics_calls_total", description="Calls by service and span.")
+    span_duration: str = Field(
+        "traces_span_metrics_duration_milliseconds_bucket",
+        description="Histogram of span durations; seconds when its name says so.",
+    )
+    db_span: str = Field(
+        "prisma:(client|engine):(db_query|connection)",
+        description="Regular expression of the database spans: the query, and the wait for a connection where it is a span of its own.",
+    )
     queue_jobs: str = Field("bullmq_queue_jobs", description="Jobs by queue and state.")
     queue_wait_state: str = Field("wait", description="The state of jobs that wait.")
     container_cpu: str = Field("container_cpu_usage_seconds_total", description="CPU seconds by container.")
     container_quota: str = Field("container_spec_cpu_quota", description="CPU quota by container.")
     container_period: str = Field("container_spec_cpu_period", description="CPU period by container.")
+    machine_cores: str = Field(
+        "machine_cpu_cores", description="Cores of the SUT: the limit of containers without a quota."
+    )
     container_memory: str = Field("container_memory_working_set_bytes", description="Memory by container.")
 
 

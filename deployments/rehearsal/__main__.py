@@ -13,7 +13,8 @@ from uuid import UUID
 
 from blocks.models.errors import RampartError, Refused
 from deployments.rehearsal import layout
-from deployments.rehearsal.stack import Stack, down, load, stand_ins, up
+from deployments.rehearsal.real.part import Part
+from deployments.rehearsal.stack import Stack, down, load, up
 
 _BEGAN = time.monotonic()
 
@@ -50,8 +51,6 @@ def main(arguments: list[str]) -> int:
 
 
 def _up(wanted: dict[str, int]) -> int:
-    for line in stand_ins():
-        _say(line)
     stack = up(_say, wanted)
     _links(stack)
     _say("start a run in the UI: Deployments, performance-run, environment = profile = rehearsal")
@@ -63,8 +62,6 @@ def _run(wanted: dict[str, int]) -> int:
     approve = os.environ.get("APPROVE", "auto")
     if approve not in {"auto", "by-hand"}:
         raise Refused(f"APPROVE is '{approve}'; wanted is auto or by-hand.")
-    for line in stand_ins():
-        _say(line)
     stack: Stack | None = None
     run_id: UUID | None = None
     try:
@@ -99,15 +96,19 @@ def _register() -> int:
         raise Refused("No stack is running; start it with: python -m deployments.rehearsal up")
     from deployments.rehearsal.settings import register  # noqa: PLC0415 - Prefect is imported only where it is used
 
-    register(stack.ports, stack.grafana_token)
+    register(stack)
     return 0
 
 
 def _links(stack: Stack) -> None:
     _say(f"Prefect   {stack.prefect_url}")
-    _say(f"Grafana   {stack.url('grafana')}/d/ebit-perf-test (stand-in)")
-    _say(f"Jaeger    {stack.url('jaeger')}/search (stand-in)")
+    _say(f"Grafana   {stack.url('grafana')}/d/{stack.dashboard_uid} ({_kind(stack.grafana)})")
+    _say(f"Jaeger    {stack.url('jaeger')}/search ({_kind(stack.jaeger)})")
     _say(f"metrics   {stack.url('prometheus')} (real Prometheus)")
+
+
+def _kind(part: Part) -> str:
+    return "real" if part.real else "stand-in"
 
 
 def _say(text: str) -> None:

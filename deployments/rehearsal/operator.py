@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,8 +12,9 @@ from uuid import UUID
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import PrefectException
+from prefect.input.run_input import keyset_from_paused_state
 from prefect.states import Cancelling
 
 from blocks.models.errors import Failed
@@ -28,6 +30,15 @@ _SILENCE_S = 600.0
 _CANCEL_S = 240.0
 
 Say = Callable[[str], None]
+OnTriage = Callable[[Sequence[Event]], dict[str, Any]]
+"""Answers the form of a triage, given the run's journal."""
+
+_NAME = "rehearsal operator"
+
+
+def halt(_: Sequence[Event]) -> dict[str, Any]:
+    """Answer a triage as one does who can repair nothing."""
+    return {"decision": "halt", "name": _NAME}
 
 
 class Operator:
@@ -37,12 +48,14 @@ class Operator:
         prefect_url: Prefect's address, for links.
         say: prints a line.
         by_hand: whether approvals are left to the person.
+        on_triage: answers when triage asks; everything else is answered with go.
     """
 
-    def __init__(self, prefect_url: str, say: Say, *, by_hand: bool) -> None:
+    def __init__(self, prefect_url: str, say: Say, *, by_hand: bool, on_triage: OnTriage = halt) -> None:
         self._url = prefect_url
         self._say = say
         self._by_hand = by_hand
+        self._on_triage = on_triage
         self._announced: set[UUID] = set()
 
     def start(self, deployment: str = "performance-run/performance-run", **parameters: Any) -> UUID:  # noqa: ANN401 - a form's values
@@ -72,7 +85,7 @@ class Operator:
                 if state is not None and state.is_final():
                     self._say(f"ended     {state.name}: {state.message}")
                     return state.is_completed()
-                self._answer(client)
+                self._answer(client, events)
                 if not self._by_hand and time.monotonic() - quiet_since > _SILENCE_S:
                     raise Failed(
                         f"The run has written nothing for {_SILENCE_S:g} s; look at its page and at .rehearsal/logs/worker.log."
@@ -102,7 +115,7 @@ class Operator:
             f"The cancelled run did not finish its teardown within {_CANCEL_S:g} s; look at .rehearsal/logs/worker.log."
         )
 
-    def _answer(self, client: SyncPrefectClient) -> None:
+    def _answer(self, client: SyncPrefectClient, events: Sequence[Event]) -> None:
         paused = client.read_flow_runs(
             flow_run_filter=FlowRunFilter(
                 state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED]))
@@ -116,7 +129,9 @@ class Operator:
                     self._say(f"waiting   for your answer: {self._url}/runs/flow-run/{run.id} (Resume)")
                 continue
             try:
-                client.resume_flow_run(run.id, run_input={"decision": "go", "name": "rehearsal operator"})
+                triage = "resume" in _choices(client, run)
+                answer = self._on_triage(events) if triage else {"decision": "go", "name": _NAME}
+                client.resume_flow_run(run.id, run_input=answer)
             except (PrefectException, httpx.HTTPStatusError) as error:
                 # The pause ended by itself in this moment, by a breach for one.
                 self._say(f"answer    not taken: {type(error).__name__}")
@@ -144,6 +159,14 @@ _LINES = {
     "ceiling": "ceiling: stage {stage}, {vus} VUs: {reason}",
     "note": "{text}",
 }
+
+
+def _choices(client: SyncPrefectClient, run: FlowRun) -> list[str]:
+    """Return what the form of a paused run lets one decide."""
+    assert run.state is not None
+    schema = json.loads(client.read_flow_run_input(run.id, keyset_from_paused_state(run.state)["schema"]))
+    choices: list[str] = schema["properties"]["decision"]["enum"]
+    return choices
 
 
 def point_latest_at(run_id: UUID) -> None:

@@ -8,7 +8,7 @@ from blocks.models.errors import Refused
 from deployments.rehearsal.layout import LOCALHOST
 
 NAMES = (
-    "prefect", "aws", "registry", "prometheus", "grafana", "jaeger", "otlp", "spanmetrics", "exporter", "ssh",
+    "prefect", "aws", "registry", "prometheus", "grafana", "jaeger", "jaeger_otlp", "otlp", "spanmetrics", "exporter", "ssh",
     "api", "rt", "auth", "bet", "worker", "fe", "api_admin", "rt_admin", "auth_admin", "bet_admin", "worker_admin",
 )  # fmt: skip
 

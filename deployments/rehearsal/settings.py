@@ -15,6 +15,7 @@ from blocks.models.rules import StabilityRule
 from blocks.models.settings import ExpectedPlan, Observability, Ramp, Services, Smoke, SshAccess, Users
 from blocks.perf_environment import PerfEnvironment
 from deployments.rehearsal import layout
+from deployments.rehearsal.stack import Stack
 
 BLOCK = "rehearsal"
 # moto accepts any key; these are no secrets.
@@ -25,8 +26,9 @@ _RESOURCES = 58
 _LOAD, _TIME = 0.01, 1 / 60
 
 
-def register(ports: dict[str, int], grafana_token: str) -> None:
+def register(stack: Stack) -> None:
     """Save the rehearsal's blocks, the real load profile beside them, and the work pool."""
+    ports = stack.ports
     with get_client(sync_client=True) as client:
         client.create_work_pool(WorkPoolCreate(name=layout.POOL, type="process"), overwrite=True)
     PerfEnvironment.register_type_and_schema()
@@ -40,20 +42,26 @@ def register(ports: dict[str, int], grafana_token: str) -> None:
     credentials.save("rehearsal", overwrite=True)
     LoadProfile().save("stepped-ramp", overwrite=True)
     _profile(ports).save(BLOCK, overwrite=True)
-    _environment(ports, credentials, grafana_token).save(BLOCK, overwrite=True)
+    _environment(stack, credentials).save(BLOCK, overwrite=True)
 
 
 def _profile(ports: dict[str, int]) -> LoadProfile:
     return LoadProfile(
         smoke=Smoke(hold_s=15.0),
         ramp=Ramp(load_scale=_LOAD, time_scale=_TIME, approval_timeout_s=900.0),
-        script_environment={"RT_PORT": str(ports["rt"]), "WS_URL": f"ws://{layout.LOCALHOST}:{ports['rt']}"},
+        script_environment={
+            "RT_PORT": str(ports["rt"]),
+            "WS_URL": f"ws://{layout.LOCALHOST}:{ports['rt']}",
+            # A stage has one WebSocket user here: short sessions give the gate a handshake for every point.
+            "WS_SESSION_S": "1",
+        },
         users=Users(count=500),
         gate=StabilityRule(window_s=8.0, step_s=1.0, floor_ms=100.0, relative_drift=1.0, floor_jobs=50.0),
     )
 
 
-def _environment(ports: dict[str, int], credentials: AwsCredentials, grafana_token: str) -> PerfEnvironment:
+def _environment(stack: Stack, credentials: AwsCredentials) -> PerfEnvironment:
+    ports = stack.ports
     return PerfEnvironment(
         checkout=layout.CHECKOUT,
         terraform_parallelism=20,
@@ -73,7 +81,12 @@ def _environment(ports: dict[str, int], credentials: AwsCredentials, grafana_tok
             migrate=("python", "-m", "ebit_api.migrate"),
             seed=("python", "-m", "ebit_api.seed"),
         ),
-        observability=Observability(grafana_token=SecretStr(grafana_token)),
+        observability=Observability(
+            grafana_url=stack.grafana.url,
+            grafana_token=SecretStr(stack.grafana_token),
+            jaeger_url=stack.jaeger.url,
+            dashboard_uid=stack.dashboard_uid,
+        ),
         runs_folder=layout.RUNS,
     )
 

@@ -7,26 +7,53 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from blocks.models.errors import Failed, Refused
 from deployments.rehearsal import layout
+from deployments.rehearsal.hosts import LOADGEN_ADDRESS, enter, loadgen_group
 from deployments.rehearsal.ports import choose_ports
 from deployments.rehearsal.processes import alive, answers, end, start, wait_until
+from deployments.rehearsal.real import engine, jaeger
+from deployments.rehearsal.real.engine import find_engine
+from deployments.rehearsal.real.grafana import OwnGrafana, Tenancy, find_grafana
+from deployments.rehearsal.real.jaeger import find_jaeger
+from deployments.rehearsal.real.part import Part
 from tasks.clients.processes import run_command
 
 Say = Callable[[str], None]
+DASHBOARD = "ebit-perf-test"
+"""Uid of the checkout's dashboard."""
+PROJECT = "ebit"
+"""Name of the compose project, as the checkout's compose file has it."""
+
+_PARTS = ("engine", "grafana", "jaeger")
+_DASHBOARDS = layout.CHECKOUT / "monitoring" / "grafana" / "dashboards"
 
 
 @dataclass
 class Stack:
-    """What runs, and where."""
+    """What runs, and where.
+
+    Attributes:
+        ports: Port of each server the stack starts.
+        grafana_token: Token with which the product asks Grafana.
+        engine: The container engine.
+        grafana: Grafana.
+        jaeger: Jaeger.
+        mark: Tells this stack's things in somebody's Grafana from others.
+        processes: Identity of each process, in the order they were started.
+    """
 
     ports: dict[str, int]
     grafana_token: str
+    engine: Part
+    grafana: Part
+    jaeger: Part
+    mark: str
     processes: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -34,9 +61,19 @@ class Stack:
         """Prefect's address."""
         return self.url("prefect")
 
+    @property
+    def dashboard_uid(self) -> str:
+        """The dashboard of the run."""
+        return self.tenancy().dashboard_uid if self.grafana.url else DASHBOARD
+
     def url(self, name: str) -> str:
-        """The address of a server of the stack."""
-        return f"http://{layout.LOCALHOST}:{self.ports[name]}"
+        """The address of a server, the stack's or one that was there already."""
+        found = {"grafana": self.grafana.url, "jaeger": self.jaeger.url}.get(name)
+        return found or f"http://{layout.LOCALHOST}:{self.ports[name]}"
+
+    def tenancy(self) -> Tenancy:
+        """What this stack has in a Grafana that was there already."""
+        return Tenancy(self.grafana.url, self.grafana_token, self.mark)
 
     def environment(self) -> dict[str, str]:
         """What the stack's processes find in their environment."""
@@ -67,7 +104,7 @@ def load() -> Stack | None:
     """Return the stack that runs, or None."""
     if not layout.STATE.exists():
         return None
-    stack = Stack(**json.loads(layout.STATE.read_text()))
+    stack = _read()
     return stack if any(alive(process) for process in stack.processes) else None
 
 
@@ -80,7 +117,9 @@ def up(say: Say, wanted_ports: dict[str, int]) -> Stack:
     """
     if load() is not None:
         raise Refused("A rehearsal's stack is running already; stop it with: python -m deployments.rehearsal down")
-    stack = Stack(ports=choose_ports(wanted_ports), grafana_token=secrets.token_urlsafe(24))
+    stack = _choose(wanted_ports)
+    for line in (*(part.line for part in (stack.engine, stack.grafana, stack.jaeger)), *_ALWAYS):
+        say(line)
     _lay_out(stack)
     try:
         _start_servers(stack, say)
@@ -93,26 +132,46 @@ def up(say: Say, wanted_ports: dict[str, int]) -> Stack:
 
 def down(say: Say, stack: Stack | None = None) -> None:
     """Stop everything the stack started; what is stopped already is fine."""
-    stack = stack or (Stack(**json.loads(layout.STATE.read_text())) if layout.STATE.exists() else None)
+    stack = stack or (_read() if layout.STATE.exists() else None)
     if stack is None:
         say("no stack is running")
         return
     workers = [process for process in stack.processes if process["name"] == "worker"]
     end(workers)
-    _stop_containers(stack)
+    _stop_containers(stack, say)
+    for left in stack.tenancy().move_out() if stack.grafana.url else ():
+        say(f"left over: {left}")
     end([process for process in stack.processes if process not in workers])
+    loadgen_group(stack.ports["ssh"]).remove()
     layout.STATE.unlink(missing_ok=True)
     say("the stack is stopped")
 
 
-def stand_ins() -> list[str]:
-    """Say what is real and what stands in for it."""
-    return [
-        "stand-in: moto for AWS, with an image registry for ECR's",
-        "stand-in: processes in memory cgroups for the container engine (no engine is used in a rehearsal)",
-        "stand-in: our own pages for Grafana and Jaeger, with their APIs; real k6, Prometheus, Terraform, sshd, Node, Chromium, Prefect",
-        "stand-in: a double of ebit is the system under test; one sshd is the SUT's and the load generator's host",
-    ]
+_ALWAYS = (
+    "stand-in: moto for AWS, with an image registry for ECR's",
+    "stand-in: a double of ebit is the system under test; the SUT's and the load generator's host are an sshd each",
+    "real: k6, Prometheus, Terraform, sshd, Node, Chromium, Prefect",
+)
+
+
+def _choose(wanted_ports: dict[str, int]) -> Stack:
+    """Look at what this machine has, and choose ports."""
+    path = layout.tool_path()
+    grafana = find_grafana(path, os.environ)
+    return Stack(
+        ports=choose_ports(wanted_ports),
+        grafana_token=os.environ["GRAFANA_TOKEN"] if grafana.url else secrets.token_urlsafe(24),
+        engine=find_engine(path, layout.CHECKOUT_SOURCE / "services", layout.COMPOSE, PROJECT),
+        grafana=grafana,
+        jaeger=find_jaeger(path, os.environ),
+        mark=secrets.token_hex(4),
+    )
+
+
+def _read() -> Stack:
+    """Return the stack as it was written."""
+    written = json.loads(layout.STATE.read_text())
+    return Stack(**{**written, **{name: Part(**written[name]) for name in _PARTS}})
 
 
 def _lay_out(stack: Stack) -> None:
@@ -120,7 +179,7 @@ def _lay_out(stack: Stack) -> None:
     for folder in (layout.HOME, layout.KEYS, layout.COMPOSE, layout.SUT / "bin", layout.WORKER / "bin", layout.LOADGEN):
         shutil.rmtree(folder, ignore_errors=True) if folder in {layout.KEYS, layout.LOADGEN} else None
         folder.mkdir(parents=True, exist_ok=True)
-    for name in ("prefect", "prometheus", "grafana", "registry", "engines"):
+    for name in ("prefect", "prometheus", "grafana", "jaeger", "registry", "engines"):
         shutil.rmtree(layout.HOME / name, ignore_errors=True)
     layout.RUNS.mkdir(exist_ok=True)
     layout.KEYS.chmod(0o700)
@@ -139,6 +198,10 @@ def _lay_out(stack: Stack) -> None:
     (layout.COMPOSE / ".env").write_text(
         "".join(f"{key}={value}\n" for key, value in _compose_environment(stack).items())
     )
+    (layout.COMPOSE / "docker-compose.override.yml").unlink(missing_ok=True)
+    if stack.engine.real:
+        engine.install(stack.engine, layout.PROJECT, layout.WORKER, layout.SUT, layout.COMPOSE)
+        return
     for host, root in ((layout.SUT, "sut"), (layout.WORKER, "worker")):
         wrapper = host / "bin" / "docker"
         wrapper.write_text(
@@ -164,31 +227,73 @@ def _start_servers(stack: Stack, say: Say) -> None:
     )  # fmt: skip
     _start(
         stack, "telemetry",
-        [*module, "deployments.rehearsal.telemetry", "--otlp-port", str(ports["otlp"]), "--jaeger-port", str(ports["jaeger"]),
-         "--metrics-port", str(ports["spanmetrics"])],
+        [*module, "deployments.rehearsal.telemetry", "--otlp-port", str(ports["otlp"]), "--metrics-port", str(ports["spanmetrics"]),
+         *_traces(stack)],
     )  # fmt: skip
+    if stack.jaeger.program:
+        _start(
+            stack, "jaeger",
+            jaeger.command(stack.jaeger.program, layout.LOCALHOST, ports["jaeger"], ports["jaeger_otlp"], layout.HOME / "jaeger"),
+        )  # fmt: skip
+    containers = (
+        ["--socket", stack.engine.url.removeprefix("unix://"), "--project", PROJECT]
+        if stack.engine.real
+        else ["--root", str(layout.HOME / "engines" / "sut")]
+    )
     _start(
         stack, "exporter",
-        [*module, "deployments.rehearsal.engine.exporter", "--root", str(layout.HOME / "engines" / "sut"), "--port", str(ports["exporter"])],
+        [*module, "deployments.rehearsal.engine.exporter", *containers, "--port", str(ports["exporter"])],
     )  # fmt: skip
     _start(stack, "prometheus", _prometheus(stack))
-    _start(
-        stack, "grafana",
-        [*module, "deployments.rehearsal.grafana", "--port", str(ports["grafana"]), "--prometheus-url", stack.url("prometheus"),
-         "--jaeger-url", stack.url("jaeger"), "--dashboards", str(layout.CHECKOUT / "monitoring" / "grafana" / "dashboards"),
-         "--state", str(layout.HOME / "grafana")],
-    )  # fmt: skip
-    _start(stack, "sshd", _sshd(stack))
+    own_grafana = _start_grafana(stack)
+    _start(stack, "sshd", _sshd(stack, "sut", layout.LOCALHOST))
+    _start(stack, "sshd-loadgen", _sshd(stack, "loadgen", LOADGEN_ADDRESS))
+    enter(loadgen_group(ports["ssh"]), int(stack.processes[-1]["pid"]))
     for name, probe in (
         ("cloud", answers(f"{stack.url('aws')}/moto-api/data.json")),
-        ("telemetry", answers(f"{stack.url('jaeger')}/api/services")),
+        ("telemetry", answers(f"{stack.url('spanmetrics')}/metrics")),
+        ("jaeger", answers(f"{stack.url('jaeger')}/api/services")),
         ("exporter", answers(f"{stack.url('exporter')}/metrics")),
         ("prometheus", answers(f"{stack.url('prometheus')}/-/ready")),
         ("grafana", answers(f"{stack.url('grafana')}/api/health")),
         ("prefect", answers(f"{stack.prefect_url}/api/health")),
     ):
-        wait_until(name, probe, next(process for process in stack.processes if process["name"] == name))
-        say(f"{name} serves")
+        process = next((process for process in stack.processes if process["name"] == name), None)
+        if process is not None:
+            wait_until(name, probe, process)
+            say(f"{name} serves")
+    if own_grafana is not None:
+        stack.grafana_token = own_grafana.make_token(stack.url("grafana"))
+        _write(stack)
+    if stack.grafana.url:
+        stack.tenancy().move_in(_DASHBOARDS / f"{DASHBOARD}.json", stack.url("prometheus"), stack.url("jaeger"))
+
+
+def _start_grafana(stack: Stack) -> OwnGrafana | None:
+    """Start a Grafana unless one serves already; return it when it is a real one, which has to make its token yet."""
+    if stack.grafana.url:
+        return None
+    if stack.grafana.program:
+        own = OwnGrafana(stack.grafana.program, layout.HOME / "grafana")
+        own.provision(layout.CHECKOUT / "monitoring" / "grafana" / "provisioning", _DASHBOARDS)
+        settings = own.environment(
+            layout.LOCALHOST, stack.ports["grafana"], stack.url("prometheus"), stack.url("jaeger")
+        )
+        _start(stack, "grafana", own.command(), settings)
+        return own
+    _start(
+        stack, "grafana",
+        [_python(), "-m", "deployments.rehearsal.grafana", "--port", str(stack.ports["grafana"]), "--prometheus-url", stack.url("prometheus"),
+         "--jaeger-url", stack.url("jaeger"), "--dashboards", str(_DASHBOARDS), "--state", str(layout.HOME / "grafana")],
+    )  # fmt: skip
+    return None
+
+
+def _traces(stack: Stack) -> list[str]:
+    """What becomes of the traces: kept for the stand-in's pages, or sent on to the real Jaeger."""
+    if not stack.jaeger.real:
+        return ["--jaeger-port", str(stack.ports["jaeger"])]
+    return ["--forward-to", stack.jaeger.otlp_url or stack.url("jaeger_otlp")]
 
 
 def _register(stack: Stack, say: Say) -> None:
@@ -206,8 +311,12 @@ def _register(stack: Stack, say: Say) -> None:
     say("blocks and deployments are registered")
 
 
-def _start(stack: Stack, name: str, argv: list[str]) -> None:
-    stack.processes.append(start(name, argv, stack.environment()))
+def _start(stack: Stack, name: str, argv: list[str], settings: Mapping[str, str] | None = None) -> None:
+    stack.processes.append(start(name, argv, {**stack.environment(), **(settings or {})}))
+    _write(stack)
+
+
+def _write(stack: Stack) -> None:
     part = layout.STATE.with_suffix(".part")
     part.write_text(json.dumps(asdict(stack)))
     part.chmod(0o600)
@@ -232,12 +341,12 @@ def _prometheus(stack: Stack) -> list[str]:
     ]  # fmt: skip
 
 
-def _sshd(stack: Stack) -> list[str]:
+def _sshd(stack: Stack, host: str, address: str) -> list[str]:
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(parents=True, exist_ok=True)
-    config = layout.KEYS / "sshd_config"
+    config = layout.KEYS / f"sshd_config_{host}"
     config.write_text(
-        f"Port {stack.ports['ssh']}\nListenAddress {layout.LOCALHOST}\nHostKey {layout.KEYS / 'host_key'}\n"
+        f"Port {stack.ports['ssh']}\nListenAddress {address}\nHostKey {layout.KEYS / 'host_key'}\n"
         f"AuthorizedKeysFile {layout.KEYS / 'authorized_keys'}\nPidFile none\nStrictModes no\nUsePAM no\n"
         "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nPrintMotd no\n"
         "MaxSessions 100\nMaxStartups 100\nSubsystem sftp internal-sftp\n"
@@ -260,6 +369,7 @@ def _compose_environment(stack: Stack) -> dict[str, str]:
         "DATA_DIR": str(layout.SUT / "data"),
         "BCRYPT_COST": "4",
         "JWT_SECRET": secrets.token_hex(16),
+        "LOAD_TEST_BYPASS": secrets.token_hex(16),
         "REQUEST_LOG": str(layout.SUT / "requests.log"),
         "OTEL_EXPORTER_OTLP_ENDPOINT": stack.url("otlp"),
     }
@@ -307,16 +417,18 @@ def _install_node_modules() -> None:
     (layout.CHECKOUT / "node_modules").symlink_to(kept / "node_modules")
 
 
-def _stop_containers(stack: Stack) -> None:
+def _stop_containers(stack: Stack, say: Say) -> None:
     docker = layout.SUT / "bin" / "docker"
-    if (
-        docker.exists()
-        and (layout.COMPOSE / "docker-compose.yml").exists()
-        and (layout.HOME / "engines" / "sut").exists()
-    ):
-        run_command(
-            [str(docker), "compose", "down"], cwd=layout.COMPOSE, environment=stack.environment(), timeout_s=60.0
-        )
+    if not docker.exists() or not (stack.engine.real or (layout.HOME / "engines" / "sut").exists()):
+        return
+    completed = run_command(
+        [str(docker), "compose", "down"], cwd=layout.COMPOSE, environment=stack.environment(), timeout_s=60.0
+    )
+    left = completed.last_line if completed.code != 0 else ""
+    if stack.engine.real:
+        left = left or engine.remove_images(docker, layout.PROJECT, stack.environment())
+    if left:
+        say(f"left over: {left}")
 
 
 def _must(argv: list[str], environment: dict[str, str] | None = None) -> None:

@@ -20,6 +20,13 @@ _ARGUMENTS = [
 _WIDTH, _HEIGHT, _LONGEST = 1600, 900, 6000
 # A dashboard that has not loaded by then is not looked at by anybody either.
 _LOAD_MS = 20_000
+# Grafana counts its running queries. Panels begin theirs a moment after they come into view, and a page that has not
+# begun has no count, so the count has to be there and to stay 0 for a second.
+_SETTLED = """() => {
+  const now = performance.now();
+  if (window.__grafanaRunningQueryCount !== 0 || window.rampartBusyAt === undefined) window.rampartBusyAt = now;
+  return now - window.rampartBusyAt > 1000;
+}"""
 _BANNERS = '[data-testid="data-testid Panel status error"], [data-testid="data-testid Alert error"]'
 
 
@@ -66,11 +73,12 @@ def _photograph(page: Page, url: str, file: Path) -> PageView:
     page.goto(url, timeout=_LOAD_MS)
     if "/login" in page.url:
         raise Failed(f"Grafana asked for a log-in at {url}; set observability.grafana_token.")
-    page.wait_for_function("document.body.innerText.length > 0", timeout=_LOAD_MS)
+    page.wait_for_function(_SETTLED, timeout=_LOAD_MS)
     # Panels load when they come into view, so the view is made as long as the page.
     height = int(page.evaluate(f"Math.max(document.documentElement.scrollHeight, {_HEIGHT})"))
     page.set_viewport_size({"width": _WIDTH, "height": min(height, _LONGEST)})
-    page.wait_for_function("(window.__grafanaRunningQueryCount ?? 0) === 0", timeout=_LOAD_MS)
+    page.evaluate("window.rampartBusyAt = performance.now()")
+    page.wait_for_function(_SETTLED, timeout=_LOAD_MS)
     banners = page.locator(_BANNERS).count()
     part = file.with_suffix(".part.png")
     page.screenshot(path=str(part), full_page=True)

@@ -82,6 +82,15 @@ class Prometheus:
         samples = self.query(promql, at)
         return samples[0].value if samples and samples[0].known else None
 
+    def metric_names(self) -> frozenset[str]:
+        """Return the names of all metrics the server holds.
+
+        Raises:
+            Unavailable: the query failed or the server does not answer.
+        """
+        with self._sentences("names of metrics"):
+            return frozenset(self._api.get_label_values("__name__"))
+
     def version(self) -> str:
         """Return the server's version; also the proof that it answers.
 

@@ -7,6 +7,8 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import httpx
 
@@ -14,6 +16,7 @@ from blocks.models.errors import Unavailable
 from tasks.clients.account import RegistryLogin
 from tasks.clients.hosts import Host
 from tasks.clients.processes import Completed
+from tasks.rules.oom import ContainerState
 
 _UNITS = {"B": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TIB": 2**40}
 _HEALTH_POLL_S = 0.5
@@ -75,16 +78,9 @@ class SystemUnderTest:
 
     def containers(self) -> tuple[Container, ...]:
         """Return the project's containers with the digests of the images they run."""
-        listed = self.host.must(
-            [
-                self._engine, "ps", "-a", "--filter", f"label=com.docker.compose.project={self._project}",
-                "--format", "{{json .}}",
-            ]
-        )  # fmt: skip
-        names = [json.loads(line)["Names"] for line in listed.splitlines() if line.strip()]
-        if not names:
+        shown = self._inspect()
+        if not shown:
             return ()
-        shown = json.loads(self.host.must([self._engine, "inspect", *names]))
         images = sorted({item["Image"] for item in shown})
         inspected = json.loads(self.host.must([self._engine, "image", "inspect", *images]))
         digests = {
@@ -100,6 +96,10 @@ class SystemUnderTest:
             )
             for item in shown
         )
+
+    def states(self) -> tuple[ContainerState, ...]:
+        """Return how each of the project's containers is, and how it ended last."""
+        return tuple(state_of(item) for item in self._inspect())
 
     def stats(self) -> tuple[ContainerStats, ...]:
         """Return what each container uses now."""
@@ -122,8 +122,36 @@ class SystemUnderTest:
         """Stop all services."""
         self._must("down", timeout_s=120.0)
 
+    def _inspect(self) -> list[dict[str, Any]]:
+        """Return what the engine says of the project's containers, ended ones included."""
+        listed = self.host.must(
+            [
+                self._engine, "ps", "-a", "--filter", f"label=com.docker.compose.project={self._project}",
+                "--format", "{{json .}}",
+            ]
+        )  # fmt: skip
+        names = [json.loads(line)["Names"] for line in listed.splitlines() if line.strip()]
+        shown: list[dict[str, Any]] = json.loads(self.host.must([self._engine, "inspect", *names])) if names else []
+        return shown
+
     def _must(self, *arguments: str, timeout_s: float) -> str:
         return self.host.must([*self._compose, *arguments], cwd=self._directory, timeout_s=timeout_s)
+
+
+def state_of(inspected: dict[str, Any]) -> ContainerState:
+    """Read a container's state from what `docker inspect` says of it."""
+    state = inspected["State"]
+    finished = datetime.fromisoformat(state["FinishedAt"])
+    return ContainerState(
+        id=inspected["Id"],
+        name=inspected["Name"].lstrip("/"),
+        pid=state["Pid"],
+        running=state["Running"],
+        oom_killed=state["OOMKilled"],
+        exit_code=state["ExitCode"],
+        restarts=inspected.get("RestartCount", 0),
+        finished=finished if finished.year > 1 else None,
+    )
 
 
 @dataclass(frozen=True)

@@ -84,9 +84,9 @@ def _verdict(
         return worst([verdict, Verdict.FAIL]), f"{halted.asked} halt, by {halted.by}"
     if verdict is Verdict.PASS:
         return verdict, f"all {len(counted)} checks passed"
-    if breaches:
-        first = breaches[0]
-        return verdict, f"{first.rule}: observed {first.observed}, limit {first.limit}, at stage {first.stage or '-'}"
+    if breaches and any(check.id == "ramp.abort" and check.verdict is not Verdict.PASS for check in counted):
+        last = breaches[-1]
+        return verdict, f"{last.rule}: observed {last.observed}, limit {last.limit}, at stage {last.stage or '-'}"
     culprit = next(
         (
             check
@@ -182,6 +182,8 @@ def _breaches(events: tuple[Event, ...]) -> tuple[Breach, ...]:
             found.append(dict(event.data))
         elif event.kind == "load_stopped" and found and "stopped" not in found[-1]:
             found[-1].update({"stopped": event.data.get("stopped", event.at), "load_zero_at": event.at})
+        elif event.kind == "triage" and found:
+            found[-1]["triage"] = tuple(event.data.get("rows", ()))
     return tuple(Breach(**breach) for breach in found)
 
 

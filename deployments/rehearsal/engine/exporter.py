@@ -1,5 +1,7 @@
 """Metrics of one engine's containers, under cadvisor's names: `python -m deployments.rehearsal.engine.exporter --root DIR --port P`.
 
+With `--socket FILE --project NAME` instead of a root, the containers are a compose project's of a real engine.
+
 Also the two metrics of the host that the checklist's queries need and a node exporter would serve (`node_vmstat_oom_kill`,
 `node_cpu_seconds_total`). Only running containers have series, as in cadvisor: a container that was killed for memory shows
 in `docker inspect` and in the host's counter. Samples carry no timestamps (cadvisor's do), so that Prometheus marks a
@@ -14,37 +16,42 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NoReturn
 
 from deployments.rehearsal.engine.cgroups import CPU_PERIOD_US
 from deployments.rehearsal.engine.containers import Container, Definition, State
+from deployments.rehearsal.engine.daemon import Daemon
+from deployments.rehearsal.engine.exposition import CONTENT_TYPE, Sample, container_lines
 from deployments.rehearsal.engine.home import Home, read_json
 from deployments.rehearsal.engine.procfs import PROC
 from deployments.rehearsal.engine.units import seconds_since_epoch
 from deployments.rehearsal.engine.usage import usage_of
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _CPU_MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 """Columns of a cpu line in /proc/stat (proc(5))."""
-
-_HELP = {
-    "container_cpu_usage_seconds_total": ("counter", "Cumulative cpu time consumed in seconds."),
-    "container_spec_cpu_quota": ("gauge", "CPU quota of the container."),
-    "container_spec_cpu_period": ("gauge", "CPU period of the container."),
-    "container_memory_working_set_bytes": ("gauge", "Current working set in bytes."),
-    "container_memory_usage_bytes": ("gauge", "Current memory usage in bytes, including all memory."),
-    "container_spec_memory_limit_bytes": ("gauge", "Memory limit for the container; 0 = unlimited."),
-    "container_start_time_seconds": ("gauge", "Start time of the container since unix epoch in seconds."),
-    "container_oom_events_total": ("counter", "Count of out of memory events observed for the container."),
-    "container_last_seen": ("gauge", "Last time a container was seen by the exporter."),
-}
 
 
 class Exporter:
     """Writes the exposition.
+
+    Args:
+        containers: Reads the containers' samples anew at each call.
+    """
+
+    def __init__(self, containers: Callable[[], Iterable[Sample]]) -> None:
+        self._containers = containers
+
+    def exposition(self) -> str:
+        """Returns the metrics page."""
+        lines = ["# In place of cadvisor and the node exporter: rehearsal only", *container_lines(self._containers())]
+        return "\n".join([*lines, *_host_lines()]) + "\n"
+
+
+class StandInContainers:
+    """Reads the containers of the stand-in engine.
 
     Args:
         home: The engine's folder.
@@ -54,18 +61,12 @@ class Exporter:
         self._home = home
         self._known: dict[str, Container] = {}
 
-    def exposition(self) -> str:
-        """Returns the metrics page."""
-        lines = ["# Stand-in for cadvisor and the node exporter: rehearsal only"]
-        running = [(c, state) for c in self._containers() if (state := c.state()).running]
-        samples: dict[str, list[str]] = {name: [] for name in _HELP}
-        for container, state in running:
-            for name, labels, value in _samples(container, state):
-                samples[name].append(f"{name}{{{labels}}} {value:.10g}")
-        for name, (kind, text) in _HELP.items():
-            if samples[name]:
-                lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *samples[name]]
-        return "\n".join([*lines, *_host_lines()]) + "\n"
+    def samples(self) -> Iterator[Sample]:
+        """Yields the samples of the running containers."""
+        for container in self._containers():
+            state = container.state()
+            if state.running:
+                yield from _samples(container, state)
 
     def _containers(self) -> Iterator[Container]:
         """Yields the containers; a definition never changes, so each is read once."""
@@ -83,10 +84,16 @@ class Exporter:
 def main(arguments: list[str]) -> int:
     """Serves /metrics on 127.0.0.1 until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m deployments.rehearsal.engine.exporter")
-    parser.add_argument("--root", required=True, type=Path, help="the engine's folder (REHEARSAL_ENGINE_ROOT)")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--root", type=Path, help="the stand-in engine's folder (REHEARSAL_ENGINE_ROOT)")
+    source.add_argument("--socket", type=Path, help="a real engine's socket")
+    parser.add_argument("--project", default="", help="with --socket: the compose project")
     parser.add_argument("--port", required=True, type=int)
     options = parser.parse_args(arguments)
-    exporter = Exporter(Home(options.root.absolute()))
+    containers = (
+        Daemon(options.socket, options.project) if options.socket else StandInContainers(Home(options.root.absolute()))
+    )
+    exporter = Exporter(containers.samples)
 
     class Handler(BaseHTTPRequestHandler):
         """GET /metrics."""
@@ -94,7 +101,7 @@ def main(arguments: list[str]) -> int:
         def do_GET(self) -> None:
             """Answers one scrape."""
             found = self.path.partition("?")[0] == "/metrics"
-            body = exporter.exposition().encode() if found else b"Stand-in for cadvisor: rehearsal only; see /metrics\n"
+            body = exporter.exposition().encode() if found else b"In place of cadvisor: rehearsal only; see /metrics\n"
             self.send_response(200 if found or self.path == "/" else 404)
             self.send_header("Content-Type", CONTENT_TYPE if found else "text/plain")
             self.send_header("Content-Length", str(len(body)))
@@ -116,10 +123,10 @@ def _stop(_number: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _samples(container: Container, state: State) -> Iterable[tuple[str, str, float]]:
+def _samples(container: Container, state: State) -> Iterator[Sample]:
     definition, group, usage = container.definition, state.group, usage_of(state)
-    labels = f'id="/docker/{definition.id}",image="{_escaped(definition.image)}",name="{_escaped(definition.name)}"'
-    yield "container_cpu_usage_seconds_total", f'cpu="total",{labels}', usage.cpu_s
+    labels = {"id": f"/docker/{definition.id}", "image": definition.image, "name": definition.name}
+    yield "container_cpu_usage_seconds_total", {"cpu": "total", **labels}, usage.cpu_s
     if group.cpu_quota_us:
         yield "container_spec_cpu_quota", labels, group.cpu_quota_us
         yield "container_spec_cpu_period", labels, CPU_PERIOD_US
@@ -132,9 +139,12 @@ def _samples(container: Container, state: State) -> Iterable[tuple[str, str, flo
 
 
 def _host_lines() -> list[str]:
-    """Returns what the node exporter would serve of the same machine."""
+    """Returns what the node exporter would serve of the same machine, and cadvisor's number of cores."""
     ticks = os.sysconf("SC_CLK_TCK")
     lines = [
+        "# HELP machine_cpu_cores Number of logical CPU cores.",
+        "# TYPE machine_cpu_cores gauge",
+        f"machine_cpu_cores {os.cpu_count()}",
         "# HELP node_cpu_seconds_total Seconds the CPUs spent in each mode.",
         "# TYPE node_cpu_seconds_total counter",
     ]
@@ -151,10 +161,6 @@ def _host_lines() -> list[str]:
         "# TYPE node_vmstat_oom_kill untyped",
     ]
     return [*lines, f"node_vmstat_oom_kill {counters.get('oom_kill', '0')}"]
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 if __name__ == "__main__":

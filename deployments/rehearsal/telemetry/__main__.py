@@ -1,4 +1,7 @@
-"""Start the stand-in: `python -m deployments.rehearsal.telemetry --otlp-port P --jaeger-port P --metrics-port P`."""
+"""Start the stand-in: `python -m deployments.rehearsal.telemetry --otlp-port P --jaeger-port P --metrics-port P`.
+
+With `--forward-to URL` instead of a port for Jaeger it is the collector alone, before a real Jaeger.
+"""
 
 import argparse
 import asyncio
@@ -11,6 +14,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from deployments.rehearsal.telemetry.exposition import exposition
+from deployments.rehearsal.telemetry.forwarder import Forwarder
 from deployments.rehearsal.telemetry.jaeger import jaeger
 from deployments.rehearsal.telemetry.receiver import receiver
 from deployments.rehearsal.telemetry.spanmetrics import SpanMetrics
@@ -38,31 +42,41 @@ def main() -> int:
         description="Rehearsal's stand-in for an OpenTelemetry collector with span metrics and for Jaeger.",
     )
     parser.add_argument("--otlp-port", type=int, required=True, help="OTLP/HTTP receiver: POST /v1/traces")
-    parser.add_argument("--jaeger-port", type=int, required=True, help="Jaeger's query API and pages")
+    traces = parser.add_mutually_exclusive_group(required=True)
+    traces.add_argument("--jaeger-port", type=int, help="keep the traces and serve Jaeger's query API and pages")
+    traces.add_argument(
+        "--forward-to", metavar="URL", help="send the traces on over OTLP/HTTP; URL is without the path"
+    )
     parser.add_argument("--metrics-port", type=int, required=True, help="span metrics: GET /metrics")
     parser.add_argument("--max-traces", type=int, default=MAX_TRACES, help="traces kept (default: %(default)s)")
     arguments = parser.parse_args()
     if arguments.max_traces < 1:
         parser.error(f"--max-traces is {arguments.max_traces}; it must be at least 1")
 
-    store, metrics = TraceStore(arguments.max_traces), SpanMetrics()
-    handlers = {
-        arguments.otlp_port: receiver(store, metrics),
-        arguments.jaeger_port: jaeger(store),
-        arguments.metrics_port: exposition(metrics),
-    }
+    metrics = SpanMetrics()
+    handlers = {arguments.metrics_port: exposition(metrics)}
+    forwarder: Forwarder | None = None
+    if arguments.forward_to:
+        forwarder = Forwarder(arguments.forward_to)
+        handlers[arguments.otlp_port] = receiver(forwarder, metrics)
+        role, way = "the OpenTelemetry collector", f"traces go on to {arguments.forward_to}"
+    else:
+        store = TraceStore(arguments.max_traces)
+        handlers |= {arguments.otlp_port: receiver(store, metrics), arguments.jaeger_port: jaeger(store)}
+        role, way = "Jaeger and the OpenTelemetry collector", f"Jaeger on {HOST}:{arguments.jaeger_port}"
     try:
         sockets = [_listen(port) for port in handlers]
     except OSError as error:
         sys.stderr.write(f"{error}; choose other ports or stop the process that holds them\n")
         return 1
     sys.stdout.write(
-        "Stand-in for Jaeger and the OpenTelemetry collector: "
-        f"OTLP on {HOST}:{arguments.otlp_port}, Jaeger on {HOST}:{arguments.jaeger_port}, "
+        f"Stand-in for {role}: OTLP on {HOST}:{arguments.otlp_port}, {way}, "
         f"span metrics on {HOST}:{arguments.metrics_port}\n",
     )
     sys.stdout.flush()
     asyncio.run(_serve(handlers, sockets))
+    if forwarder:
+        forwarder.close()
     return 0
 
 

@@ -1,13 +1,13 @@
 """The OTLP/HTTP receiver: `POST /v1/traces`, answering as the collector's does.
 
-Every span of an accepted request goes to the trace store and to the span metrics.
+Every span of an accepted request goes to the trace store, or on to another collector, and to the span metrics.
 """
 
 import zlib
 
 from deployments.rehearsal.telemetry import wire
 from deployments.rehearsal.telemetry.spanmetrics import SpanMetrics
-from deployments.rehearsal.telemetry.store import Batch, TraceStore
+from deployments.rehearsal.telemetry.store import Batch, Keeper
 from deployments.rehearsal.telemetry.web import JSON, MAX_BODY_BYTES, TEXT, Handler, Request, Response, not_found
 
 PROTOBUF = "application/x-protobuf"
@@ -17,7 +17,7 @@ _DETECT_GZIP_OR_ZLIB = 47
 """zlib's window bits for "up to 32 KiB, header of gzip or zlib, whichever is there"."""
 
 
-def receiver(store: TraceStore, metrics: SpanMetrics) -> Handler:
+def receiver(traces: Keeper, metrics: SpanMetrics) -> Handler:
     """Return the handler of the receiver's port."""
 
     def handle(request: Request) -> Response:
@@ -28,12 +28,12 @@ def receiver(store: TraceStore, metrics: SpanMetrics) -> Handler:
         content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if content_type not in {JSON, PROTOBUF}:
             return Response(415, f"415 unsupported media type, supported: [{JSON}, {PROTOBUF}]".encode(), TEXT)
-        return _export(request, store, metrics, content_type)
+        return _export(request, traces, metrics, content_type)
 
     return handle
 
 
-def _export(request: Request, store: TraceStore, metrics: SpanMetrics, content_type: str) -> Response:
+def _export(request: Request, traces: Keeper, metrics: SpanMetrics, content_type: str) -> Response:
     as_json = content_type == JSON
     try:
         body = _decompressed(request)
@@ -42,7 +42,7 @@ def _export(request: Request, store: TraceStore, metrics: SpanMetrics, content_t
     except wire.MalformedRequestError as error:
         return Response(400, wire.encode_error(str(error), as_json=as_json), content_type)
     for batch in batches:
-        store.add(batch)
+        traces.add(batch)
         metrics.add(batch)
     answer = wire.encode_answer(as_json=as_json, rejected_spans=rejected, why="span without a trace id or span id")
     return Response(200, answer, content_type)

@@ -8,6 +8,7 @@ beside the buffer first.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from struct import Struct
+from typing import Protocol
 
 from deployments.rehearsal.telemetry.wire import InstrumentationScope, Resource, Span, Status
 
@@ -31,6 +32,13 @@ class Batch:
     resource: Resource
     scope: InstrumentationScope
     spans: Sequence[Span]
+
+
+class Keeper(Protocol):
+    """What received spans are given to."""
+
+    def add(self, batch: Batch) -> None:
+        """Take a batch."""
 
 
 @dataclass(frozen=True, slots=True)

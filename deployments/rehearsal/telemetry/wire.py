@@ -6,6 +6,7 @@ The only file that imports protobuf, which ships no types.
 import json
 from binascii import Error as HexError
 from binascii import b2a_base64, unhexlify
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -33,6 +34,7 @@ __all__ = [
     "decode_protobuf",
     "encode_answer",
     "encode_error",
+    "encode_spans",
 ]
 
 _INVALID_ARGUMENT = 3
@@ -96,6 +98,14 @@ def encode_error(message: str, *, as_json: bool) -> bytes:
     if as_json:
         return json.dumps({"code": _INVALID_ARGUMENT, "message": message}, separators=(",", ":")).encode()
     return bytes(RpcStatus(code=_INVALID_ARGUMENT, message=message).SerializeToString())
+
+
+def encode_spans(resource: Resource, scope: InstrumentationScope, spans: Sequence[Span]) -> bytes:
+    """Return a binary request with the spans of one source."""
+    message = ExportTraceServiceRequest()
+    from_resource = message.resource_spans.add(resource=resource)
+    from_resource.scope_spans.add(scope=scope, spans=spans)
+    return bytes(message.SerializeToString())
 
 
 def _first_character(body: bytes) -> str | None:

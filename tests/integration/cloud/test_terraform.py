@@ -65,7 +65,8 @@ def test_apply_makes_what_was_planned_and_destroy_leaves_nothing(fresh: Cloud, t
     assert outputs["monitoring_url"] == "http://127.0.0.1:9090"
     assert outputs["grafana_url"] == "http://127.0.0.1:3000"
     assert outputs["jaeger_url"] == "http://127.0.0.1:16686"
-    assert outputs["sut_public_ip"] == outputs["loadgen_public_ip"] == "127.0.0.1"
+    assert outputs["sut_public_ip"] == "127.0.0.1"
+    assert outputs["loadgen_public_ip"] == "127.0.0.2"
     assert outputs["ecr_registry"] == fresh.registry
     assert outputs["ecr_repository_urls"] == {name: f"{fresh.registry}/{name}" for name in IMAGES}
     assert managed(terraform.plan(expected=0)) != []

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from deployments.rehearsal.engine.cgroups import Group
-from deployments.rehearsal.engine.exporter import Exporter
+from deployments.rehearsal.engine.exporter import Exporter, StandInContainers
 from deployments.rehearsal.engine.home import Home
 from tests.integration.engine.conftest import REPOSITORY, Host, free_port, until
 
@@ -103,7 +103,7 @@ def test_a_scrape_of_six_containers_is_cheap(built: Host) -> None:
     )
     (built.folder / "six.yml").write_text(f"name: six\nservices:\n{services}")
     built.ok("compose", "-f", "six.yml", "up", "-d", "--wait")
-    exporter = Exporter(Home(Path(built.root)))
+    exporter = Exporter(StandInContainers(Home(Path(built.root))).samples)
     exporter.exposition()
     before = time.process_time()
     for _ in range(10):

@@ -1,10 +1,7 @@
-"""Commands, files and detached jobs over a real SSH connection."""
+"""Commands and files over a real SSH connection."""
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,17 +13,6 @@ from tasks.clients.hosts import Host
 from .conftest import LOCALHOST, make_key
 
 pytestmark = pytest.mark.integration
-
-_DETACHED = Path(__file__).parents[3] / "tasks" / "templates" / "detached.sh"
-# Like k6: goes on until SIGINT, then says goodbye and ends with a code of its own.
-_JOB = 'trap "echo summary; exit 105" INT; echo running; while :; do sleep 0.05; done'
-
-
-def _until(true: Callable[[], bool], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def _with(access: SshAccess, **changes: object) -> Host:
@@ -101,46 +87,3 @@ def test_files_go_there_and_come_back(host: Host, tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_a_sentence(host: Host, tmp_path: Path) -> None:
     with pytest.raises(Failed, match="has no file"):
         host.get(str(tmp_path / "none"), tmp_path / "back")
-
-
-def _start(host: Host, job: Path, lease_s: int) -> int:
-    host.must(["sh", str(_DETACHED.resolve()), str(job), str(lease_s), "sh", "-c", _JOB])
-    _until(lambda: (job / "log").exists() and "running" in (job / "log").read_text())
-    return int((job / "pid").read_text())
-
-
-def test_a_detached_job_survives_the_connection_and_sigint_ends_it_with_its_code(
-    access: SshAccess, tmp_path: Path
-) -> None:
-    first = Host(LOCALHOST, access)
-    first.open()
-    pid = _start(first, tmp_path / "jobs" / "a", 60)
-    first.close()
-    second = Host(LOCALHOST, access)
-    second.open()
-    assert second.run(["kill", "-0", str(pid)]).code == 0
-    assert not (tmp_path / "jobs" / "a" / "exit").exists()
-    second.run_line(f"kill -INT -- -{pid}")
-    _until((tmp_path / "jobs" / "a" / "exit").exists)
-    assert (tmp_path / "jobs" / "a" / "exit").read_text() == "105\n"
-    assert (tmp_path / "jobs" / "a" / "log").read_text() == "running\nsummary\n"
-    second.close()
-
-
-def test_a_renewed_lease_keeps_the_job(host: Host, tmp_path: Path) -> None:
-    pid = _start(host, tmp_path / "jobs" / "a", 2)
-    lease = tmp_path / "jobs" / "lease"
-    until = time.monotonic() + 5
-    while time.monotonic() < until:
-        os.utime(lease)
-        assert not (tmp_path / "jobs" / "a" / "exit").exists()
-        time.sleep(0.2)
-    host.run_line(f"kill -INT -- -{pid}")
-    _until((tmp_path / "jobs" / "a" / "exit").exists)
-
-
-def test_a_lease_that_nobody_renews_stops_the_job(host: Host, tmp_path: Path) -> None:
-    job = tmp_path / "jobs" / "a"
-    _start(host, job, 1)
-    _until((job / "exit").exists)
-    assert (job / "exit").read_text() == "105\n"

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from blocks.load_profile import LoadProfile
-from blocks.models import rules, settings
+from blocks.models import rules, settings, triage
 from blocks.models.checklist import CHECKLIST
 from blocks.models.event import Kind
 from blocks.models.record import Record
@@ -29,7 +29,7 @@ REGENERATE = ".venv/bin/python -m tests.unit.docs.test_docs"
 PARTS: tuple[type[BaseModel], ...] = (
     PerfEnvironment, settings.SshAccess, settings.ExpectedPlan, settings.QuotaCodes, settings.Image, settings.Services,
     settings.Observability, settings.MetricNames, LoadProfile, settings.Smoke, settings.Ramp, settings.Users, rules.GuardRule,
-    rules.StabilityRule, rules.ExpectedException,
+    rules.StabilityRule, rules.ExpectedException, triage.TriageRules,
 )  # fmt: skip
 
 

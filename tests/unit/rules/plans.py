@@ -52,3 +52,9 @@ def mixed_plan(levels: Sequence[int] = (10, 20, 30)) -> LoadPlan:
         ),
         "ramp.js",
     )
+
+
+def rate_plan(rates: Sequence[float], **more: Any) -> LoadPlan:
+    """One scenario of arrival rates."""
+    options = {"preAllocatedVUs": 8, **more}
+    return read_load_plan(inspected({"a": steps(rates, executor="ramping-arrival-rate", **options)}), "rate.js")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from blocks.models.breach import Breached
 from blocks.models.rules import DEFAULT_GUARD_RULES, GuardRule
-from tasks.rules.guard import Reading, crossings
+from blocks.models.triage import Saturation, TriageRules
+from blocks.models.verdict import Verdict
+from tasks.rules.guard import Answered, Found, Reading, RuleWatch, SaturationWatch, crossings
 
 
 def _rule(**more: Any) -> GuardRule:
@@ -86,9 +90,166 @@ def test_each_subject_waits_for_itself() -> None:
     assert since == {"bets": 0.0, "mail": 10.0}
 
 
-def test_the_default_rules_are_the_checklists_abort_criteria() -> None:
-    assert [(rule.metric, rule.limit, rule.for_s) for rule in DEFAULT_GUARD_RULES] == [
-        ("p95_ms", 500.0, 0.0),
-        ("error_rate", 0.05, 0.0),
-        ("container_cpu_ratio", 0.98, 60.0),
+def test_the_default_rules_are_the_checklists_abort_criteria_and_two_of_ours() -> None:
+    assert [(rule.metric, rule.operator, rule.limit, rule.window_s, rule.for_s) for rule in DEFAULT_GUARD_RULES] == [
+        ("p95_ms", ">", 500.0, 10.0, 0.0),
+        ("error_rate", ">", 0.05, 10.0, 0.0),
+        ("container_cpu_ratio", ">", 0.98, 15.0, 60.0),
+        ("queue_depth", ">", 1000.0, 10.0, 30.0),
+        ("ws_handshake_success", "<", 0.9, 20.0, 5.0),
     ]
+
+
+def test_a_reading_that_is_missing_does_not_clear_a_crossing() -> None:
+    rule = _rule(for_s=60.0)
+    since, _ = crossings(rule, [_reading(700.0, scenario="signin")], {}, 0.0)
+    since, found = crossings(rule, [], since, 30.0)
+    assert (since, found) == ({"signin": 0.0}, ())
+
+
+class _Watched:
+    """A rule that is looked at once a second with a blind limit of 15 s, in a stage that began at 0."""
+
+    def __init__(self, rule: GuardRule) -> None:
+        self.watch = RuleWatch(rule, 15.0)
+        self.now_s = 0.0
+
+    def look(self, answered: Answered, times: int = 1) -> Found:
+        for _ in range(times):
+            found = self.watch.judge(answered, self.now_s, 0.0)
+            self.now_s += 1.0
+        return found
+
+    def until_breach(self, answered: Answered) -> tuple[float, Breached]:
+        while (breach := self.look(answered).breach) is None:
+            assert self.now_s < 1000, "never a breach"
+        return self.now_s - 1, breach
+
+
+_GOOD = Answered(readings=(_reading(90.0, scenario="signin"),))
+_EMPTY, _NAN, _FAILED = (
+    Answered(), Answered(readings=(_reading(math.nan, scenario="signin"),)), Answered(failure="Prometheus did not answer")
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answered", "rule", "observed"),
+    [
+        (_EMPTY, "no data: sign-in p95", "no series for 16 s"),
+        (_NAN, "no data: sign-in p95", "only NaN for 16 s"),
+        (_FAILED, "query failed: sign-in p95", "Prometheus did not answer"),
+    ],
+)
+def test_numbers_that_stay_away_are_a_breach_and_say_how(answered: Answered, rule: str, observed: str) -> None:
+    watched = _Watched(_rule())
+    assert watched.look(_GOOD, 5).breach is None
+    at_s, breach = watched.until_breach(answered)
+    assert (at_s, breach.rule, breach.observed) == (20.0, rule, observed)
+
+
+def test_a_single_number_in_between_begins_the_wait_anew() -> None:
+    watched = _Watched(_rule())
+    for _ in range(5):
+        assert watched.look(_GOOD).breach is None
+        assert watched.look(_EMPTY, 15).breach is None
+
+
+def test_failures_that_become_no_series_count_on() -> None:
+    watched = _Watched(_rule())
+    watched.look(_GOOD)
+    assert watched.look(_FAILED, 10).breach is None
+    at_s, breach = watched.until_breach(_EMPTY)
+    assert (at_s, breach.rule) == (16.0, "no data: sign-in p95")
+
+
+def test_what_never_had_a_number_gets_its_window_more() -> None:
+    at_s, breach = _Watched(_rule(window_s=20.0)).until_breach(_EMPTY)
+    assert (at_s, breach.observed, breach.limit) == (36.0, "no series for 36 s", "a number at least every 35 s")
+    at_s, breach = _Watched(_rule(window_s=20.0)).until_breach(_FAILED)
+    assert (at_s, breach.rule) == (16.0, "query failed: sign-in p95")
+
+
+def test_numbers_of_another_endpoint_are_no_numbers() -> None:
+    other = Answered(readings=(_reading(90.0, scenario="bet"),))
+    watched = _Watched(_rule())
+    watched.look(_GOOD)
+    assert watched.until_breach(other)[1].rule == "no data: sign-in p95"
+
+
+def test_a_subject_that_was_away_long_waits_anew() -> None:
+    rule = GuardRule(name="queue", metric="queue_depth", limit=100, for_s=30)
+    watched = _Watched(rule)
+    both = Answered(readings=(_reading(150, queue="bets"), _reading(1, queue="mail")))
+    watched.look(both, 10)
+    watched.look(Answered(readings=(_reading(1, queue="mail"),)), 40)
+    assert watched.look(both, 30).breach is None
+    assert watched.look(both).breach == Breached("queue (bets)", "150 jobs", "> 100 jobs for 30 s")
+
+
+def test_an_expected_crossing_is_noted_once_and_no_breach() -> None:
+    rule = GuardRule(name="p95", metric="p95_ms", limit=100, expected={"bet": "the draw is slow"})
+    watched = _Watched(rule)
+    slow = Answered(readings=(_reading(140.0, scenario="bet"), _reading(20.0, scenario="signin")))
+    found = watched.look(slow)
+    assert (found.breach, found.noted) == (None, ("p95 (bet) is 140 ms, limit > 100 ms; expected: the draw is slow",))
+    assert watched.look(slow) == Found()
+    other = watched.look(Answered(readings=(*slow.readings, _reading(120.0, scenario="signin"))))
+    assert other.breach == Breached("p95 (signin)", "120 ms", "> 100 ms")
+
+
+def test_a_rule_that_settles_is_not_applied_at_a_stages_start() -> None:
+    watch = RuleWatch(_rule(settle_s=10.0), 15.0)
+    slow = Answered(readings=(_reading(900.0, scenario="signin"),))
+    assert watch.judge(slow, 100.0, 95.0).breach is None
+    assert watch.judge(slow, 105.0, 95.0).breach == Breached("sign-in p95", "900 ms", "> 500 ms")
+    assert watch.judge(slow, 106.0, 105.5).breach is None
+
+
+def _saturation(second: float, loadgen: str = "10.0.0.1", **more: Any) -> Saturation:
+    values = {"cpu_busy": 0.97, "lag_ms": 60.0, "run_queue_share": 0.5, **more}
+    return Saturation(loadgen=loadgen, at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=second), **values)
+
+
+def _first_breach(**more: Any) -> tuple[float, Breached] | None:
+    watch = SaturationWatch(TriageRules())
+    for second in range(0, 60, 2):
+        if breach := watch.judge(_saturation(second, **more)):
+            return float(second), breach
+    return None
+
+
+def test_a_saturated_load_generator_is_named_and_inconclusive() -> None:
+    found = _first_breach()
+    assert found is not None
+    assert found[0] == 6
+    assert found[1] == Breached(
+        "load generator 10.0.0.1 is saturated",
+        "iterations end 60 ms late, CPU busy 97%, k6 waiting for a CPU 50%",
+        "20 ms with CPU 90% or waiting 20% for 6 s",
+        verdict=Verdict.INCONCLUSIVE,
+    )
+
+
+@pytest.mark.parametrize(
+    "healthy",
+    [
+        {"lag_ms": 15.0},
+        {"lag_ms": None},
+        {"cpu_busy": 0.58, "run_queue_share": 0.1},
+        {"cpu_busy": None, "run_queue_share": None},
+    ],
+)
+def test_a_busy_cpu_or_late_iterations_alone_are_no_saturation(healthy: dict[str, float | None]) -> None:
+    assert _first_breach(**healthy) is None
+
+
+@pytest.mark.parametrize("sign", [{"cpu_busy": 0.58}, {"run_queue_share": 0.0}, {"cpu_busy": None}])
+def test_one_sign_of_a_busy_cpu_is_enough(sign: dict[str, float | None]) -> None:
+    assert _first_breach(**sign) is not None
+
+
+def test_saturation_has_to_last_and_each_load_generator_waits_for_itself() -> None:
+    watch = SaturationWatch(TriageRules())
+    for second in range(0, 60, 2):
+        assert watch.judge(_saturation(second, lag_ms=1.0 if second % 6 == 4 else 60.0)) is None
+        assert watch.judge(_saturation(second, "10.0.0.2", lag_ms=1.0)) is None

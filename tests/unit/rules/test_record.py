@@ -93,7 +93,8 @@ def test_a_later_judgement_of_a_check_replaces_the_earlier() -> None:
 
 
 def test_the_breach_is_the_first_thing_said() -> None:
-    record = fold([opened(), *all_passed(), breach(), check("ramp.gate", Verdict.FAIL, "halted")])
+    stopped = [check("ramp.abort", Verdict.FAIL, "stopped"), check("ramp.gate", Verdict.FAIL, "halted")]
+    record = fold([opened(), *all_passed(), breach(), *stopped])
     assert record.reason == "sign-in p95: observed 612 ms, limit > 500 ms, at stage 3"
 
 
@@ -160,3 +161,9 @@ def test_a_halt_by_a_person_is_a_fail_even_when_every_check_passed() -> None:
     record = fold([opened(), *all_passed(), halted])
     assert record.verdict is Verdict.FAIL
     assert record.reason == "Release stage 3 and start stage 4? halt, by Ada"
+
+
+def test_a_breach_the_ramp_went_on_from_is_not_the_reason() -> None:
+    assert fold([opened(), breach(), *all_passed()]).verdict is Verdict.PASS
+    later = fold([opened(), breach(), *all_passed(), check("teardown.sweep", Verdict.FAIL, "a volume is left")])
+    assert later.reason == "teardown.sweep: a volume is left"

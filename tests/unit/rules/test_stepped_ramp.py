@@ -25,7 +25,9 @@ def test_the_teams_ramp_is_ten_levels_in_42_minutes() -> None:
     assert [level.amount for level in plan.levels] == [1000 * number for number in range(1, 11)]
     assert {(level.rise_s, level.hold_s) for level in plan.levels} == {(60, 192)}
     assert plan.script_seconds == 42 * 60
-    assert {scenario.name: scenario.peak for scenario in plan.scenarios} == {
+    assert plan.levels[-1].amounts == {
         "signin": 4000, "bet": 3000, "history": 2000, "ws": 1000,
     }  # fmt: skip
-    assert len(cut_into_segments(plan, 2)) == 20
+    segments = cut_into_segments(plan, 2)
+    assert len(segments) == 20
+    assert all(segment.amounts == {"signin": 200, "bet": 150, "history": 100, "ws": 50} for segment in segments)

@@ -5,6 +5,7 @@ import uuid
 from pathlib import Path
 
 from ebit_shared import admin, environment, serve
+from ebit_shared.ballast import Ballast
 from ebit_shared.client import Upstream, UpstreamError
 from ebit_shared.prisma import Prisma
 from ebit_shared.telemetry import Telemetry, traceparent
@@ -76,6 +77,7 @@ def build(telemetry: Telemetry) -> serve.Service:
         seeds=SEEDS,
     )
     bets = Bets(database, Upstream("worker", environment.port("WORKER_PORT", 4004)))
+    ballast = Ballast()
 
     async def health(_: Request) -> Answer:
         return reply(200, {"status": "ok"})
@@ -89,7 +91,15 @@ def build(telemetry: Telemetry) -> serve.Service:
             },
             telemetry=telemetry,
         ),
-        admin.application(admin.database_settings(database), database),
+        admin.application(
+            {
+                **admin.database_settings(database),
+                "hold_bytes": admin.Setting(
+                    lambda: ballast.held_bytes, lambda wanted: ballast.hold(int(wanted)), whole=True
+                ),
+            },
+            database,
+        ),
     )
 
 

@@ -19,6 +19,9 @@ def build(telemetry: Telemetry) -> serve.Service:
     def set_tick(value: float) -> None:
         sessions.tick_s = value
 
+    def set_block(value: float) -> None:
+        sessions.block_ms = value
+
     http = Application({("GET", "/health"): health}, telemetry=telemetry)
 
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -26,7 +29,12 @@ def build(telemetry: Telemetry) -> serve.Service:
 
     return serve.Service(
         app,
-        admin.application({"rt_tick_s": admin.Setting(lambda: sessions.tick_s, set_tick, least=0.01)}),
+        admin.application(
+            {
+                "rt_tick_s": admin.Setting(lambda: sessions.tick_s, set_tick, least=0.01),
+                "rt_block_ms": admin.Setting(lambda: sessions.block_ms, set_block),
+            }
+        ),
         websocket=True,
     )
 

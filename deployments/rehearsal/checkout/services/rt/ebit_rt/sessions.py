@@ -25,6 +25,9 @@ class Sessions:
         telemetry: where a span per handshake goes.
         secret: signs the tokens.
         tick_s: seconds between two ticks of a session.
+
+    `block_ms` is computation on the event loop, milliseconds of CPU at each handshake and each tick: while it lasts
+    nothing else of this process is served.
     """
 
     def __init__(self, telemetry: Telemetry, secret: str, tick_s: float) -> None:
@@ -33,6 +36,7 @@ class Sessions:
         self._log = RequestLog()
         self._sockets: dict[int, Send] = {}
         self.tick_s = tick_s
+        self.block_ms = 0.0
 
     @property
     def open(self) -> int:
@@ -62,6 +66,7 @@ class Sessions:
         await receive()
         attributes = {"http.request.method": "GET", "url.path": scope["path"], "http.route": PATH}
         with self._telemetry.span(f"GET {PATH}", SpanKind.SERVER, parent=headers, attributes=attributes) as span:
+            self._compute()
             status, user = self._admit(scope, headers)
             if status == 101:  # noqa: PLR2004 - switching protocols
                 await send({"type": "websocket.accept"})
@@ -71,6 +76,11 @@ class Sessions:
             set_http_status(span, status)
         self._log.write(received, "GET", scope["path"], status, (time.perf_counter() - started) * 1000)
         return user
+
+    def _compute(self) -> None:
+        end = time.thread_time() + self.block_ms / 1000
+        while time.thread_time() < end:
+            pass
 
     def _admit(self, scope: dict[str, Any], headers: dict[str, str]) -> tuple[int, str | None]:
         if scope["path"] != PATH:
@@ -89,6 +99,7 @@ class Sessions:
             while True:
                 await asyncio.sleep(self.tick_s)
                 count += 1
+                self._compute()
                 await send(_text({"type": "tick", "n": count}))
 
 

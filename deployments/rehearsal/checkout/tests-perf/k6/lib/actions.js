@@ -8,9 +8,8 @@ import { check, sleep } from 'k6';
 import http from 'k6/http';
 import ws from 'k6/ws';
 
-import { API_URL, HEADERS, THINK_S, WS_URL } from './config.js';
+import { API_URL, HEADERS, THINK_S, WS_SESSION_S, WS_URL } from './config.js';
 
-const WS_SESSION_S = 5;
 const SIGNIN_TAGS = { scenario: 'signin', endpoint: 'signin' };
 
 // Module state is per virtual user: its token, and whether it has begun.

@@ -4,6 +4,7 @@
 // WS_URL             address of rt; default: API_URL's host, ws(s), port RT_PORT
 // RT_PORT            port of rt when WS_URL is not given; default 4001
 // THINK_S            pause of a virtual user between two actions, seconds; default 1
+// WS_SESSION_S       how long a WebSocket stays open, seconds; default 5
 // LOAD_TEST_BYPASS   value of the header that passes the API's rate limit; default: header not sent
 
 if (!__ENV.API_URL) {
@@ -13,6 +14,7 @@ if (!__ENV.API_URL) {
 export const API_URL = __ENV.API_URL.replace(/\/+$/, '');
 export const WS_URL = (__ENV.WS_URL || websocketUrl(API_URL, __ENV.RT_PORT || '4001')).replace(/\/+$/, '');
 export const THINK_S = number('THINK_S', 1);
+export const WS_SESSION_S = number('WS_SESSION_S', 5);
 
 export const HEADERS = Object.assign(
   { 'Content-Type': 'application/json' },

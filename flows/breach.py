@@ -1,0 +1,162 @@
+"""After a breach: the load is off; what it was is found out, and a person decides how to go on."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+from blocks.models.errors import Refused
+from blocks.models.load import LoadPlan
+from blocks.models.record import Decision
+from blocks.models.verdict import Judgement, Verdict
+from flows.approvals import ask, decided_by_form, triage_form
+from flows.hold import look, write_judgement
+from flows.phase import go_on
+from flows.smoke import smoke
+from tasks.artifacts import show_scorecard
+from tasks.clock import wait_until
+from tasks.dashboard import annotate
+from tasks.load import prepare_segments, start_stage, wait_for_level
+from tasks.notes import note_stage
+from tasks.rules.ceiling import Ascent
+from tasks.rules.segments import finer_plan, next_probe, throttle
+from tasks.rules.triage import page as triage_page
+from tasks.rules.triage import rank, suggest
+from tasks.run import Run, open_run
+from tasks.triage import read_signals
+from tasks.watch import LoadWatch
+
+STOPPING_S = 90.0
+"""How long the end of a breach's load is waited for: k6 has 60 s to end, the journal and a lost connection the rest."""
+_WAIT_POLL_S = 0.2
+# Probes of a refined ceiling: three halve the step between two stages three times.
+_PROBES = 3
+
+
+def after_breach(run: Run, watch: LoadWatch, ascent: Ascent, *, attended: bool) -> int | None:
+    """Triage a breach whose load is gone, ask what to do, prepare it, and return the stage to go on with; None = halt."""
+    breach, stage = watch.breach, max(1, watch.stage)
+    assert breach is not None
+    detected = datetime.now(UTC)
+    if breach.verdict is Verdict.INCONCLUSIVE:
+        write_judgement(run, stage, Judgement(verdict=breach.verdict, detail=str(breach)), detected)
+    annotate(run, f"breach: {breach.rule}")
+    rules = run.profile.triage
+    signals = read_signals(
+        run, stage_started=watch.stage_started or detected, detected=watch.breached or detected,
+        stable=ascent.window, loadgens=watch.loadgens, saturation=tuple(watch.saturation),
+    )  # fmt: skip
+    rows = rank(signals, rules)
+    suggestion = suggest(rows, rules)
+    run.journal.append(
+        "ramp", "triage", rows=[row.model_dump(mode="json") for row in rows], suggestion=suggestion.model_dump()
+    )
+    note_stage(run, stage, watch.stage_started or detected, watch.breached or detected, ())
+    show_scorecard(run)
+    asked = f"Stage {stage} was stopped ({breach.rule}). Resume, throttle or halt?"
+    table = triage_page(rows, suggestion)
+    problem = ""
+    while True:
+        if breach.final or (watch.breach is not None and watch.breach.final) or not attended:
+            decided_by_form(run, "ramp", asked, "halt")
+            return None
+        timeout_s = run.profile.ramp.approval_timeout_s
+        page = (
+            f"**{breach}.** All load is off.\n\n{problem}{table}\n\n**resume** after a fix: the smoke test runs again, then the ramp from the "
+            "stage. **throttle** goes on with less of one scenario. **halt** documents the ceiling and tears down.\n\n"
+            f"No answer within {timeout_s / 60:g} minutes is a halt."
+        )
+        form = triage_form(len(watch.plan.levels), [scenario.name for scenario in watch.plan.scenarios])
+        decision = ask(run, "ramp", asked, page, timeout_s, form)
+        if decision.answer == "halt":
+            return None
+        try:
+            plan = _plan_after(watch.plan, decision, len(watch.loadgens))
+            break
+        except Refused as refusal:
+            problem = f"**The answer was not taken:** {refusal}\n\n"
+    return _begin_again(run, watch, ascent, plan, decision, stage)
+
+
+def _plan_after(plan: LoadPlan, decision: Decision, loadgens: int) -> LoadPlan:
+    """Return what to rise through after a decision."""
+    if decision.answer == "throttle":
+        return throttle(plan, str(decision.details["scenario"]), float(decision.details["share"]), loadgens)
+    return plan
+
+
+def _begin_again(  # noqa: PLR0913, PLR0917 - what a decision changes
+    run: Run, watch: LoadWatch, ascent: Ascent, plan: LoadPlan, decision: Decision, breached: int
+) -> int | None:
+    """Arm the guard for another attempt, smoke again after a fix, and return the stage to go on with."""
+    # The blocks are read anew: a fix may have changed them, a bypass key for one.
+    fresh = open_run(run.id, run.environment_name, run.profile_name)
+    # Windowed values look back into the breach until the longest window has passed; a pause is usually longer.
+    clean = (watch.gone or datetime.now(UTC)) + timedelta(
+        seconds=max((rule.window_s for rule in fresh.profile.guard), default=0.0)
+    )
+    while (left_s := (clean - datetime.now(UTC)).total_seconds()) > 0:
+        if watch.breach is not None and watch.breach.final:
+            return None
+        time.sleep(min(left_s, _WAIT_POLL_S))
+    if not watch.rearm(plan, prepare_segments(fresh, watch, plan)):
+        return None
+    if decision.answer == "resume":
+        watch.smoking = True
+        try:
+            go_on(
+                smoke(
+                    run.id, run.environment_name, run.profile_name, attempt=len(ascent.answers) + 2, return_state=True
+                )
+            )
+        finally:
+            watch.smoking = False
+    ascent.answers.append(decision.answer)
+    return int(decision.details.get("stage") or breached)
+
+
+def refine(run: Run, watch: LoadWatch, ascent: Ascent) -> None:
+    """Bisect between the last stable level and the breached one, at most three probes; nobody is asked.
+
+    A probe is risen to, held for the gate's look and judged; the guard watches as ever.
+    """
+    breach = watch.breach
+    if breach is None or breach.final or breach.verdict is not Verdict.FAIL or not ascent.stage:
+        return
+    stable = ascent.stage
+    plan = finer_plan(watch.plan, stable, len(watch.loadgens))
+    low, high = stable, len(plan.levels)
+    for _ in range(_PROBES):
+        probe = next_probe(low, high)
+        if probe is None:
+            break
+        if not watch.rearm(plan, prepare_segments(run, watch, plan)):
+            return
+        amount = plan.levels[probe - 1].amount
+        if _bears(run, watch, probe):
+            low = probe
+            ascent.refined(amount)
+        else:
+            high = probe
+        if watch.breach is None:
+            # The next probe rises anew, from the same state as this one.
+            watch.release(tuple(watch.running.values()))
+            watch.stop_load()
+        else:
+            watch.stopped.wait(STOPPING_S)
+        said = "stable" if low == probe else f"not stable ({watch.breach})"
+        run.journal.append("ramp", "note", text=f"Refining the ceiling: {amount:g} {plan.unit} was {said}.")
+
+
+def _bears(run: Run, watch: LoadWatch, probe: int) -> bool:
+    """Rise to a probe and judge it."""
+    steady_from: datetime | None = None
+    for number in range(1, probe + 1):
+        if not start_stage(run, watch, number, held=False):
+            return False
+        steady_from = wait_for_level(run, watch, number, held=False)
+        if steady_from is None:
+            return False
+    assert steady_from is not None
+    until = steady_from + timedelta(seconds=run.profile.gate.window_s)
+    return wait_until(until, watch) and look(run, watch, probe, steady_from, until).passed

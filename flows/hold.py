@@ -1,0 +1,96 @@
+"""Holding a stage: it is watched, judged, noted, and released by an answer."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from blocks.models.breach import Breached
+from blocks.models.verdict import Judgement, Verdict
+from flows.approvals import GoOrHalt, StageRelease, ask, decided_by_form
+from tasks.artifacts import link_list, scorecard, show_scorecard
+from tasks.clock import wait_until
+from tasks.guard import stop_on_breach
+from tasks.metrics import read_gate_series
+from tasks.notes import note_stage
+from tasks.rules.gate import judge_gate
+from tasks.run import Run
+from tasks.sut import read_stats
+from tasks.watch import LoadWatch
+
+# docker stats takes 2 to 2.5 s, so it is asked before the look ends and delays no decision.
+_STATS_AHEAD = timedelta(seconds=2)
+
+
+def hold_and_judge(
+    run: Run, watch: LoadWatch, number: int, steady_from: datetime, until: datetime | None = None
+) -> Judgement | None:
+    """Hold the stage for its time and the gate's look, judge it and note it; None when the load was stopped.
+
+    Args:
+        run: the run.
+        watch: the load.
+        number: the stage.
+        steady_from: when its load was reached.
+        until: when the script itself leaves it; None = it is held until it is released.
+    """
+    rule, level = run.profile.gate, watch.plan.levels[number - 1]
+    looked = until or steady_from + timedelta(seconds=max(rule.window_s, level.hold_s))
+    if not wait_until(looked - _STATS_AHEAD, watch):
+        return None
+    stats = read_stats.submit(run)
+    if not wait_until(looked, watch):
+        return None
+    judgement = look(run, watch, number, steady_from, looked)
+    if judgement.verdict is Verdict.FAIL and until is None:
+        # A failing look is repeated after half a window of new data.
+        looked += timedelta(seconds=rule.window_s / 2)
+        if not wait_until(looked, watch):
+            return None
+        judgement = look(run, watch, number, steady_from, looked)
+    write_judgement(run, number, judgement, looked)
+    note_stage(run, number, steady_from, looked, stats.result())
+    show_scorecard(run)
+    if judgement.verdict is Verdict.FAIL:
+        stop_on_breach(run, watch, Breached("stability", judgement.detail, f"flat over {rule.window_s:g} s"))
+        return None
+    return judgement
+
+
+def look(run: Run, watch: LoadWatch, number: int, steady_from: datetime, end: datetime) -> Judgement:
+    """Judge the gate's look that ends at a moment; it reaches back no further than to when the level was reached."""
+    rule = run.profile.gate
+    begin = max(steady_from, end - timedelta(seconds=rule.window_s))
+    scenarios = [name for name, amount in watch.plan.levels[number - 1].amounts.items() if amount > 0]
+    return judge_gate(read_gate_series(run, scenarios, begin, end, rule), rule)
+
+
+def write_judgement(run: Run, number: int, judgement: Judgement, steady_to: datetime) -> None:
+    """Journal what the gate said of a stage, and until when it looked."""
+    run.journal.append(
+        "ramp",
+        "stage_judged",
+        number=number,
+        verdict=judgement.verdict.value,
+        reason=judgement.detail,
+        steady_to=steady_to.isoformat(),
+    )
+
+
+def release(run: Run, watch: LoadWatch, number: int, judgement: Judgement, *, by_hand: bool) -> str:
+    """Ask, or let the form answer; a breach meanwhile overrides every answer."""
+    last = number == len(watch.plan.levels)
+    following = "end the ramp: this was the last stage" if last else f"start stage {number + 1}"
+    asked = f"Release stage {number} and {following}?"
+    if by_hand:
+        timeout_s = run.profile.ramp.approval_timeout_s
+        record = run.record()
+        down = f"**step-down** stops the newest load and holds stage {number - 1}. " if number > 1 else ""
+        page = (
+            f"{scorecard(record)}\n\nGate: **{judgement.verdict.value}** {judgement.detail}\n\n{link_list(record)}\n\n**go** will {following}. "
+            f"{down}The load is held meanwhile and the guard watches it.\n\nNo answer within {timeout_s / 60:g} minutes is a halt."
+        )
+        form = StageRelease if number > 1 else GoOrHalt
+        decision = ask(run, "ramp", asked, page, timeout_s, form)
+    else:
+        decision = decided_by_form(run, "ramp", asked, "go" if judgement.passed else "halt")
+    return decision.answer if watch.may_start() else "halt"

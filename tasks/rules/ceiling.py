@@ -1,0 +1,115 @@
+"""What a ramp has shown: the highest stage that was stable, and why it went no further."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from blocks.models.record import Ceiling, Record
+from blocks.models.verdict import Judgement, Verdict, failed, passed
+
+
+@dataclass
+class Ascent:
+    """How far a ramp has come."""
+
+    unit: Literal["vus", "rate"]
+    stage: int = 0
+    """The highest stage that was stable; 0 for none."""
+    amount: float = 0.0
+    """Its virtual users, or iterations per second."""
+    window: tuple[datetime, datetime] | None = None
+    """When the stage that was stable last was held: what triage compares with."""
+    answers: list[str] = field(default_factory=list)
+    """What was decided after each breach that was gone on from: resume or throttle."""
+    probed: float | None = None
+    """The highest amount above that stage that was stable too, when the ceiling was refined."""
+    halted_at: int | None = None
+    """The stage at whose release somebody halted."""
+
+    def stable(self, number: int, amount: float, window: tuple[datetime, datetime]) -> None:
+        """Say that a stage was stable."""
+        self.window = window
+        if number >= self.stage:
+            self.stage, self.amount = number, amount
+
+    def refined(self, amount: float) -> None:
+        """Say that a level above the highest stable stage was stable too."""
+        self.probed = max(amount, self.probed or 0.0)
+
+
+def ceiling_of(record: Record, ascent: Ascent, stages: int) -> Ceiling:
+    """Document the ceiling with its reason.
+
+    Args:
+        record: the run so far.
+        ascent: how far the ramp came.
+        stages: how many stages the script has.
+    """
+    breach = record.breaches[-1] if len(record.breaches) > len(ascent.answers) else None
+    halted = next((item for item in reversed(record.decisions) if item.answer == "halt"), None)
+    if breach is not None:
+        reason = (
+            f"stage {breach.stage or '-'} was stopped: {breach.rule}: observed {breach.observed}, limit {breach.limit}"
+        )
+    elif ascent.halted_at is not None and halted is not None:
+        reason = f"{halted.by} halted after stage {ascent.halted_at}"
+    elif ascent.stage == stages:
+        reason = f"the highest stage of the script was stable; the system may bear more than its {stages} stages"
+    else:
+        reason = f"stage {ascent.stage} was the highest that was stable"
+    throttled = ascent.answers.count("throttle")
+    if throttled:
+        reason += f"; with {throttled} throttled scenario(s)"
+    if ascent.probed is not None:
+        reason += f"; refined: {ascent.probed:g} {ascent.unit} was stable"
+    known = ascent.stage > 0
+    return Ceiling(
+        stage=ascent.stage if known else None,
+        vus=round(ascent.probed or ascent.amount) if known and ascent.unit == "vus" else None,
+        reason=reason,
+    )
+
+
+def judge_abort(record: Record, ascent: Ascent, looks: int, verdict: Verdict | None) -> Judgement:
+    """Judge ``ramp.abort``: what the guard stopped, and whether the ramp went on from it.
+
+    Args:
+        record: the run so far.
+        ascent: how far the ramp came.
+        looks: how often the guard looked.
+        verdict: of the breach nobody went on from; None when there is none.
+    """
+    if verdict is not None:
+        last = record.breaches[-1] if record.breaches else None
+        seen = f"{last.rule}: observed {last.observed}, limit {last.limit}" if last else "the load was stopped"
+        return Judgement(verdict=verdict, detail=f"{seen}; load off {_seconds_to_stop(record)} after it was seen")
+    if record.breaches:
+        names = ", ".join(breach.rule for breach in record.breaches)
+        said = f"{len(record.breaches)} breach(es) stopped the load ({names}) and were gone on from: {', '.join(ascent.answers)}"
+        if "throttle" in ascent.answers:
+            return Judgement(
+                verdict=Verdict.INCONCLUSIVE, detail=f"{said}; a throttled ramp is not the ramp that was asked for."
+            )
+        return passed(said)
+    return passed(f"the guard looked {looks} times and had nothing to stop")
+
+
+def judge_gates(record: Record, window_s: float) -> Judgement:
+    """Judge ``ramp.gate``: the worst of the stages' gates as they were judged last."""
+    judged = [stage for stage in record.stages if stage.gate is not None]
+    if not judged:
+        return failed("No stage was judged: none was held for its whole look.")
+    for wanted in (Verdict.FAIL, Verdict.INCONCLUSIVE):
+        bad = next((stage for stage in judged if stage.gate and stage.gate.verdict is wanted), None)
+        if bad is not None and bad.gate is not None:
+            return Judgement(verdict=wanted, detail=f"stage {bad.number}: {bad.gate.reason}")
+    return passed(f"{len(judged)} stages judged over {window_s:g} s each, all flat")
+
+
+def _seconds_to_stop(record: Record) -> str:
+    last = record.breaches[-1] if record.breaches else None
+    if last is None or last.stopped is None:
+        return "an unknown time"
+    return f"{(last.stopped - last.detected).total_seconds():.1f} s"

@@ -1,0 +1,77 @@
+#!/bin/sh
+# Jobs that run detached from the connection that started them: one folder a job, all of them in one folder.
+#   job.sh start FOLDER LEASE_SECONDS COMMAND...  its environment comes on standard input: lines export NAME='value'
+#   job.sh list JOBS                              renews the lease; a line a job: NAME alive|ended|lost EXIT_CODE
+#   job.sh interrupt JOBS [NAME]                  SIGINT to one job or to all, once
+# FOLDER/pid holds the command's own pid and start time (field 22 of /proc/PID/stat), so that another process that was
+# given the pid is never taken for it; FOLDER/exit its exit code, FOLDER/log its output. When JOBS/lease was not touched
+# for LEASE_SECONDS the command is interrupted: nobody watches it any more.
+set -u
+
+alive() {
+  [ -r "$1/pid" ] && read -r pid started < "$1/pid" && [ "$(cut -d " " -f 22 "/proc/$pid/stat" 2>/dev/null)" = "$started" ]
+}
+
+interrupt() {
+  # Once: a second SIGINT would cost k6's summary.
+  alive "$1" && mkdir "$1/interrupted" 2>/dev/null && kill -s INT "$pid"
+}
+
+watch_lease() {
+  while [ ! -e "$1/exit" ] && { [ ! -e "$1/pid" ] || alive "$1"; }; do
+    touched=$(stat -c %Y "$1/../lease" 2>/dev/null || echo 0)
+    if [ $(($(date +%s) - touched)) -gt "$2" ]; then interrupt "$1"; fi
+    sleep 1
+  done
+}
+
+show() {
+  if [ ! -e "$1/exit" ] && alive "$1"; then
+    echo "$1 alive -"
+  elif [ -e "$1/pid" ]; then
+    # Its exit code is written a moment after it ended.
+    for _ in 1 2 3 4 5; do [ -e "$1/exit" ] || sleep 0.1; done
+    if [ -e "$1/exit" ]; then echo "$1 ended $(cat "$1/exit")"; else echo "$1 lost -"; fi
+  fi
+}
+
+act=$1
+shift
+case $act in
+start)
+  folder=$1
+  mkdir -p "$folder" || exit 1
+  rm -rf "$folder/exit" "$folder/pid" "$folder/interrupted"
+  touch "$folder/../lease"
+  (umask 077 && cat > "$folder/environment") || exit 1
+  setsid -f sh "$0" lead "$@" < /dev/null > /dev/null 2>&1 || exit 1
+  until [ -e "$folder/pid" ] || [ -e "$folder/exit" ]; do sleep 0.02; done
+  ;;
+lead)
+  folder=$1
+  trap : INT TERM HUP
+  watch_lease "$folder" "$2" &
+  shift 2
+  sh "$0" become "$folder" "$@" > "$folder/log" 2>&1
+  echo $? > "$folder/exit.part" && mv "$folder/exit.part" "$folder/exit"
+  ;;
+become)
+  folder=$1
+  shift
+  . "$folder/environment"
+  rm -f "$folder/environment"
+  echo "$$ $(cut -d " " -f 22 /proc/$$/stat)" > "$folder/pid.part" && mv "$folder/pid.part" "$folder/pid" || exit 125
+  exec "$@"
+  ;;
+list)
+  cd "$1" 2>/dev/null || exit 0
+  touch lease
+  for job in */; do show "${job%/}"; done
+  ;;
+interrupt)
+  cd "$1" 2>/dev/null || exit 0
+  name=${2:-}
+  for job in ${name:-*}/; do interrupt "${job%/}"; done
+  exit 0
+  ;;
+esac

@@ -1,0 +1,112 @@
+"""One look of the guard at a real k6, through a real Prometheus and a real sshd."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from blocks.models.breach import Breached
+from blocks.models.rules import GuardRule
+from tasks.clients.loadgen import LoadGenerator
+from tasks.limits import Limits
+from tasks.run import Run
+
+from .conftest import System, look_until, start_k6
+
+pytestmark = pytest.mark.integration
+
+_SIGNIN = GuardRule(name="sign-in p95", metric="p95_ms", scope="signin", limit=150.0, window_s=5.0)
+_ERRORS = GuardRule(name="error rate", metric="error_rate", limit=0.05, window_s=5.0)
+_BETS = GuardRule(name="bet errors", metric="error_rate", scope="bet", limit=0.05, window_s=5.0)
+
+
+@pytest.fixture
+def limits(run: Run, loadgen: LoadGenerator, system: System) -> Limits:
+    """Limits of a load that is on and healthy."""
+    start_k6(loadgen, run, system)
+    made = Limits(run, (_SIGNIN, _ERRORS, _BETS), (loadgen,))
+    healthy = look_until(made, lambda look: look.seen and (look.users or {}).get("segment-01") == 10, "k6 is seen")
+    assert (healthy.breach, healthy.inconclusive, healthy.failures) == (None, None, ())
+    return made
+
+
+def test_a_healthy_load_is_no_breach_and_the_load_generator_is_read(limits: Limits, loadgen: LoadGenerator) -> None:
+    read = look_until(
+        limits, lambda look: any(reading.lag_ms is not None for reading in look.saturation), "lag and CPU are read"
+    )
+    assert read.breach is None
+    reading = read.saturation[0]
+    assert reading.loadgen == loadgen.host.address
+    assert reading.cpu_busy is not None
+    assert 0 < reading.cpu_busy <= 1
+    assert reading.run_queue_share is not None
+    assert 0 <= reading.run_queue_share <= 1
+
+
+def test_a_slow_endpoint_crosses_its_own_limit(limits: Limits, system: System) -> None:
+    system.delay_s["/signin"] = 0.3
+    found = look_until(limits, lambda look: look.breach is not None, "sign-in is slow").breach
+    assert found is not None
+    assert (found.rule, found.limit) == ("sign-in p95", "> 150 ms")
+
+
+def test_refused_requests_cross_the_error_rate(limits: Limits, system: System) -> None:
+    system.status = 500
+    found = look_until(limits, lambda look: look.breach is not None, "requests are refused").breach
+    assert found is not None
+    assert (found.rule, found.limit) == ("error rate", "> 5.0%")
+
+
+def test_a_system_that_answers_nothing_at_all_is_not_healthy(limits: Limits, system: System) -> None:
+    system.answering.clear()
+    found = look_until(limits, lambda look: look.breach is not None, "there are no numbers").breach
+    assert found is not None
+    assert found.rule == "no data: sign-in p95"
+    # Which of the two depends on whether k6 still sends its unchanged counters.
+    assert found.observed.startswith(("no series for ", "only NaN for "))
+
+
+def test_k6_that_is_gone_is_not_seen_any_more(limits: Limits, loadgen: LoadGenerator) -> None:
+    loadgen.interrupt()
+    gone = look_until(limits, lambda look: not look.seen, "k6 is gone")
+    assert gone.breach is None
+    found = look_until(limits, lambda look: look.breach is not None, "there are no numbers").breach
+    assert found is not None
+    assert found.observed.startswith("no series for ")
+
+
+def test_a_prometheus_that_does_not_answer_is_a_failed_query(run: Run, loadgen: LoadGenerator) -> None:
+    away = run.environment.model_copy(
+        update={
+            "observability": run.environment.observability.model_copy(update={"monitoring_url": "http://127.0.0.1:9"})
+        }
+    )
+    limits = Limits(Run(run.id, "test", "test", away, run.profile), (_SIGNIN,), (loadgen,))
+    first = limits.look(time.monotonic(), 0.0)
+    assert (first.breach, first.seen, first.users) == (None, False, None)
+    assert len(first.failures) == 4
+    assert all("did not answer" in failure for failure in first.failures)
+    found = look_until(limits, lambda look: look.breach is not None, "it has failed for long").breach
+    assert found is not None
+    assert found.rule == "query failed: sign-in p95"
+    assert found.limit == "an answer at least every 5 s"
+
+
+def test_a_query_that_prometheus_refuses_is_a_failed_query(run: Run, loadgen: LoadGenerator) -> None:
+    broken = run.environment.model_copy(
+        update={"metrics": run.environment.metrics.model_copy(update={"queue_jobs": "no metric"})}
+    )
+    rule = GuardRule(name="queue", metric="queue_depth", limit=10)
+    limits = Limits(Run(run.id, "test", "test", broken, run.profile), (rule,), (loadgen,))
+    assert any("parse error" in failure for failure in limits.look(time.monotonic(), 0.0).failures)
+
+
+def test_after_a_reset_the_wait_for_numbers_begins_anew(run: Run, loadgen: LoadGenerator) -> None:
+    limits = Limits(run, (_SIGNIN,), (loadgen,))
+    assert limits.look(0.0, 0.0).breach is None
+    assert limits.look(11.0, 0.0).breach == Breached(
+        "no data: sign-in p95", "no series for 11 s", "a number at least every 10 s"
+    )
+    limits.reset()
+    assert limits.look(11.0, 0.0).breach is None

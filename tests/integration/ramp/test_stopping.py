@@ -1,0 +1,108 @@
+"""Whatever ends a held load, the load is off first, and no answer overrides it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.states import Cancelling
+from prefect.variables import Variable
+
+from blocks.models.breach import Breached
+from blocks.models.event import Event
+from tasks.guard import stop_on_breach
+from tests.integration.guard.conftest import System, start_k6, until
+
+from .conftest import Held
+
+pytestmark = pytest.mark.integration
+
+_BY_HAND = Breached("by the test", "now", "later")
+
+
+def _events(held: Held, *kinds: str) -> list[Event]:
+    return [event for event in held.run.journal.read()[0] if event.kind in kinds]
+
+
+def _stopped_by(held: Held, rule: str) -> None:
+    decision = held.end()
+    assert decision.answer == "halt"
+    assert not held.may_start
+    assert held.alive() == []
+    breach, gone, ended = _events(held, "breach", "load_stopped", "segment_ended")[:3]
+    assert breach.data["rule"].startswith(rule)
+    assert gone.data["stopped"] >= breach.data["detected"]
+    # 105: k6 ended by SIGINT and wrote its summary.
+    assert ended.data["exit_code"] == 105
+
+
+def test_a_breach_during_a_pause_stops_the_load_and_ends_the_pause(held: Held, system: System) -> None:
+    system.delay_s["/signin"] = 0.9
+    _stopped_by(held, "sign-in p95")
+    assert held.decision is not None
+    assert held.decision.by == "guard (sign-in p95)"
+
+
+def test_a_cancel_on_the_ramps_own_page_stops_the_load(held: Held) -> None:
+    assert held.own is not None
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(held.own, Cancelling(), force=True)
+    _stopped_by(held, "cancelled")
+
+
+def test_a_cancel_on_the_parents_page_stops_the_load(held: Held) -> None:
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(UUID(held.run.id), Cancelling(), force=True)
+    _stopped_by(held, "cancelled")
+
+
+def test_the_hold_variable_stops_the_load(held: Held) -> None:
+    Variable.set("rampart_hold_test", "incident 123", overwrite=True)
+    try:
+        _stopped_by(held, "hold")
+    finally:
+        Variable.unset("rampart_hold_test")
+
+
+def test_a_killed_k6_is_a_breach_with_its_exit_code(held: Held) -> None:
+    held.loadgen.interrupt("segment-01")
+    decision = held.end()
+    assert decision.by == "guard (segment-01 ended)"
+    assert _events(held, "breach")[0].data["observed"] == "exit code 105"
+
+
+@pytest.mark.parametrize("answer_first", [True, False])
+def test_an_answer_in_the_moment_of_a_breach_does_not_start_the_next_stage(held: Held, *, answer_first: bool) -> None:
+    barrier = threading.Barrier(2)
+
+    def breach() -> None:
+        barrier.wait()
+        stop_on_breach(held.run, held.watch, _BY_HAND)
+
+    def answer() -> None:
+        barrier.wait()
+        held.answer("go")
+
+    actions: list[Callable[[], None]] = [answer, breach] if answer_first else [breach, answer]
+    threads = [threading.Thread(target=action) for action in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    decision = held.end()
+    # Both are kept: the person's answer, and the breach that overrides it.
+    assert decision.by in {"Ada", "guard (by the test)"}
+    assert not held.may_start
+    assert _events(held, "breach")[0].data["rule"] == "by the test"
+    assert held.alive() == []
+
+
+def test_load_that_appears_after_a_breach_is_stopped_again(held: Held, system: System) -> None:
+    stop_on_breach(held.run, held.watch, _BY_HAND)
+    start_k6(held.loadgen, held.run, system, "segment-02")
+    until(lambda: held.alive() == [], "the stray k6 was stopped")
+    until(lambda: bool(_events(held, "note")), "it was journaled")
+    assert "segment-02 ran although the load was stopped" in _events(held, "note")[0].data["text"]
