@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from uuid import UUID
@@ -47,6 +47,8 @@ class Held:
     decision: Decision | None = None
     may_start: bool = True
     error: BaseException | None = None
+    context: Context | None = None
+    """The flow's own context: what has to be called as the ramp calls it."""
     thread: threading.Thread = field(default_factory=threading.Thread)
 
     def answer(self, decision: str) -> httpx.Response:
@@ -96,7 +98,7 @@ def held(run: Run, prefect: str, loadgen: LoadGenerator, system: System) -> Iter
 
     @flow(name="holds")
     def holds() -> None:
-        held.own = UUID(str(flow_run.id))
+        held.own, held.context = UUID(str(flow_run.id)), copy_context()
         guard = watch_load.submit(run, watch, Limits(run, run.profile.guard, watch.loadgens), str(held.own))
         start_k6(loadgen, run, system)
         watch.enter_stage(1)

@@ -27,6 +27,11 @@ def _events(held: Held, *kinds: str) -> list[Event]:
     return [event for event in held.run.journal.read()[0] if event.kind in kinds]
 
 
+def _stop(held: Held) -> None:
+    assert held.context is not None
+    assert held.context.run(stop_on_breach, held.run, held.watch, _BY_HAND)
+
+
 def _stopped_by(held: Held, rule: str) -> None:
     decision = held.end()
     assert decision.answer == "halt"
@@ -80,7 +85,7 @@ def test_an_answer_in_the_moment_of_a_breach_does_not_start_the_next_stage(held:
 
     def breach() -> None:
         barrier.wait()
-        stop_on_breach(held.run, held.watch, _BY_HAND)
+        _stop(held)
 
     def answer() -> None:
         barrier.wait()
@@ -101,7 +106,7 @@ def test_an_answer_in_the_moment_of_a_breach_does_not_start_the_next_stage(held:
 
 
 def test_load_that_appears_after_a_breach_is_stopped_again(held: Held, system: System) -> None:
-    stop_on_breach(held.run, held.watch, _BY_HAND)
+    _stop(held)
     start_k6(held.loadgen, held.run, system, "segment-02")
     until(lambda: held.alive() == [], "the stray k6 was stopped")
     until(lambda: bool(_events(held, "note")), "it was journaled")
