@@ -21,7 +21,7 @@ SEED ?= 1
 SEEDS ?= 1
 export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup rehearsal drill drills lint test ci clean
+.PHONY: help bench setup rehearsal drill drills lint test ci clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)$$/\1\t\2/p' Makefile | \
@@ -53,6 +53,9 @@ ci: ## test, then runs that are stopped, refused and clicked through, then a reh
 	.venv/bin/python -m pytest tests/rehearsal tests/browser --ignore tests/rehearsal/test_complete_run.py </dev/null
 	@$(MAKE) --no-print-directory rehearsal APPROVE=auto </dev/null
 	.venv/bin/python -m pytest tests/rehearsal/test_complete_run.py </dev/null
+
+bench: setup ## measure stopping and approving (about 45 minutes; goes on where it stopped; BENCH=10x3 is shorter)
+	.venv/bin/python -m pytest tests/bench -s </dev/null
 
 clean: ## remove what setup and rehearsals made; results in runs/ stay
 	@if [ -d .rehearsal ] && [ -x .venv/bin/python ]; then .venv/bin/python -m deployments.rehearsal down; fi

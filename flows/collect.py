@@ -19,7 +19,7 @@ from tasks.evidence import exact_numbers, fetch_results, write_summary
 from tasks.run import Run
 
 
-@flow(name="collect")
+@flow(name="collect", flow_run_name="collect of {environment}")
 def collect(run_id: str, environment: str, profile: str) -> State[Any]:
     """Bring everything home that is gone after teardown; one thing that fails does not keep the others."""
     with phase("collect", run_id, environment, profile) as opened:

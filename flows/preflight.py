@@ -19,7 +19,7 @@ from tasks.rules.plan import judge_plan
 from tasks.tools import judge_tools, read_and_judge_tfvars, read_tools
 
 
-@flow(name="preflight")
+@flow(name="preflight", flow_run_name="preflight of {environment}")
 def preflight(
     run_id: str, environment: str, profile: str, *, with_ramp: bool = True, start_stage: int = 1
 ) -> State[Any]:

@@ -21,7 +21,7 @@ from tasks.run import Run
 from tasks.sut import judge_services, judge_users, prepare_database, seed_users, start_services, wait_for_health
 
 
-@flow(name="provision")
+@flow(name="provision", flow_run_name="provision of {environment}")
 def provision(
     run_id: str, environment: str, profile: str, *, ask: bool = True, approval_timeout_s: float = 1800.0
 ) -> State[Any]:

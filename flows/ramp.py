@@ -47,7 +47,7 @@ from tasks.watch import LoadWatch
 Advance = Literal["by-hand", "auto", "continuous"]
 
 
-@flow(name="ramp")
+@flow(name="ramp", flow_run_name="ramp of {environment}")
 def ramp(  # noqa: PLR0913 - the form of a ramp
     run_id: str,
     environment: str,

@@ -18,7 +18,7 @@ from flows.phase import phase
 from tasks.report import render_run, write_report
 
 
-@flow(name="report")
+@flow(name="report", flow_run_name="report of {environment}")
 def report(
     run_id: Annotated[
         str,

@@ -25,7 +25,7 @@ from tasks.rules.smoke import (
 )
 
 
-@flow(name="smoke")
+@flow(name="smoke", flow_run_name="smoke of {environment}")
 def smoke(run_id: str, environment: str, profile: str, *, attempt: int = 1) -> State[Any]:
     """Run the smoke test and judge it by k6, Prometheus and Jaeger; after a fix it is run again as another attempt."""
     with phase("smoke", run_id, environment, profile) as opened:

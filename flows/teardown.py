@@ -12,7 +12,7 @@ from flows.phase import phase
 from tasks.teardown import tear_down
 
 
-@flow(name="teardown")
+@flow(name="teardown", flow_run_name="teardown of {environment}")
 def teardown(
     run_id: Annotated[
         str,

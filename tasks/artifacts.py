@@ -44,27 +44,34 @@ def link_list(record: Record) -> str:
 
 
 def scorecard(record: Record) -> str:
-    """Return the stages as a Markdown table."""
+    """Return the stages as a Markdown table; narrow, because it is read in a dialog."""
     names = ("signin", "bet", "history", "ws")
     lines = [
-        "| stage | VUs | " + " | ".join(f"{name} p95 ms" for name in names) + " | errors | WS handshakes | gate |",
-        "|---" * (len(names) + 5) + "|",
+        "p95 in ms; CPU of the busiest container, 100 % = one core.",
+        "",
+        f"| stage | load | {' | '.join(names)} | errors | WS ok | CPU | gate |",
+        "|---" * (len(names) + 6) + "|",
     ]
     for stage in record.stages:
         numbers = {item.name: item for item in stage.endpoints}
-        cells = [
+        p95 = [
             _number(numbers[name].p95_ms if numbers[name].p95_ms is not None else numbers[name].live_p95_ms)
             if name in numbers
             else "–"
             for name in names
         ]
         errors = [item.error_rate for item in stage.endpoints if item.error_rate is not None]
-        lines.append(
-            f"| {stage.number} | {stage.vus or stage.rate} | {' | '.join(cells)} | "
-            f"{f'{max(errors):.2%}' if errors else '–'} | "
-            f"{'–' if stage.ws_handshake_success is None else f'{stage.ws_handshake_success:.1%}'} | "
-            f"{stage.gate.verdict.value if stage.gate else '–'} |"
-        )
+        busiest = max((use.cpu_percent for use in stage.sut if use.cpu_percent is not None), default=None)
+        cells = [
+            stage.number,
+            f"{stage.rate:g}/s" if stage.vus is None and stage.rate is not None else stage.vus,
+            *p95,
+            f"{max(errors):.1%}" if errors else "–",
+            "–" if stage.ws_handshake_success is None else f"{stage.ws_handshake_success:.1%}",
+            "–" if busiest is None else f"{busiest:.0f} %",
+            stage.gate.verdict.value if stage.gate else "–",
+        ]
+        lines.append(f"| {' | '.join(str(cell) for cell in cells)} |")
     return "\n".join(lines)
 
 

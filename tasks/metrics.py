@@ -33,15 +33,19 @@ def read_metric_names(run: Run) -> frozenset[str]:
 
 @task(retries=2, retry_delay_seconds=1)
 def read_live_numbers(run: Run, end: datetime, window_s: float) -> tuple[EndpointNumbers, ...]:
-    """Return each endpoint's p95 over a window, estimated from histogram buckets."""
+    """Return each endpoint's p95, estimated from histogram buckets, and its error rate over a window."""
     prometheus, names = prometheus_of(run), run.environment.metrics
-    found = {
-        sample.labels.get("scenario", ""): sample.value
-        for query in (queries.p95_ms(names, run.id, window_s), queries.ws_p95_ms(names, run.id, window_s))
-        for sample in prometheus.query(query, end)
-        if sample.known
-    }
-    return tuple(EndpointNumbers(name=name, live_p95_ms=round(value, 2)) for name, value in sorted(found.items()))
+
+    def by_scenario(*asked: str) -> dict[str, float]:
+        samples = (sample for query in asked for sample in prometheus.query(query, end))
+        return {sample.labels.get("scenario", ""): sample.value for sample in samples if sample.known}
+
+    p95 = by_scenario(queries.p95_ms(names, run.id, window_s), queries.ws_p95_ms(names, run.id, window_s))
+    errors = by_scenario(queries.scenario_error_rate(names, run.id, window_s))
+    return tuple(
+        EndpointNumbers(name=name, live_p95_ms=round(value, 2), error_rate=errors.get(name))
+        for name, value in sorted(p95.items())
+    )
 
 
 @task(retries=2, retry_delay_seconds=1)

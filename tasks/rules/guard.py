@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,8 +15,9 @@ from blocks.models.verdict import Verdict
 from tasks.rules.queries import guard_label
 
 _SHOWN = {"p95_ms": "{:.0f} ms", "queue_depth": "{:.0f} jobs"}
-# Three readings of a load generator, one every two seconds: a rate over 5 s has forgotten a single hiccup by then.
-_SATURATED_FOR_S = 6.0
+# Three of the last four readings of a load generator, one every two seconds: one hiccup is none, and the lag of a
+# saturated one swings, as requests that take longer shorten what is left beside them for a moment.
+_SATURATED, _READINGS = 3, 4
 
 
 class Reading(BaseModel):
@@ -191,15 +192,13 @@ class SaturationWatch:
 
     def __init__(self, rules: TriageRules) -> None:
         self._rules = rules
-        self._since: dict[str, datetime] = {}
+        self._last: dict[str, deque[bool]] = {}
 
     def judge(self, reading: Saturation) -> Breached | None:
-        """Return an INCONCLUSIVE breach when a load generator has been saturated for some seconds."""
-        if not is_saturated(reading, self._rules):
-            self._since.pop(reading.loadgen, None)
-            return None
-        since = self._since.setdefault(reading.loadgen, reading.at)
-        if reading.at - since < timedelta(seconds=_SATURATED_FOR_S):
+        """Return an INCONCLUSIVE breach when a load generator is saturated in most of its last readings, this one too."""
+        last = self._last.setdefault(reading.loadgen, deque(maxlen=_READINGS))
+        last.append(is_saturated(reading, self._rules))
+        if not last[-1] or sum(last) < _SATURATED:
             return None
         rules, unknown = self._rules, "unknown"
         cpu = unknown if reading.cpu_busy is None else f"{reading.cpu_busy:.0%}"
@@ -207,7 +206,7 @@ class SaturationWatch:
         return Breached(
             f"load generator {reading.loadgen} is saturated",
             f"iterations end {reading.lag_ms:.0f} ms late, CPU busy {cpu}, k6 waiting for a CPU {waits}",
-            f"{rules.k6_lag_ms:g} ms with CPU {rules.k6_cpu_busy:.0%} or waiting {rules.k6_run_queue_share:.0%} for {_SATURATED_FOR_S:g} s",
+            f"{rules.k6_lag_ms:g} ms with CPU {rules.k6_cpu_busy:.0%} or waiting {rules.k6_run_queue_share:.0%} in {_SATURATED} of {_READINGS} readings",
             verdict=Verdict.INCONCLUSIVE,
         )
 

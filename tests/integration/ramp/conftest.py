@@ -69,18 +69,23 @@ class Held:
         return [job.name for job in self.loadgen.jobs() if job.alive]
 
 
+def parent_run() -> str:
+    """Make a flow run that stands for the parent, which only has a state here; return its id."""
+
+    @flow(name="parent")
+    def parent() -> None:
+        """Do nothing."""
+
+    with get_client(sync_client=True) as client:
+        return str(client.create_flow_run(parent, state=Running()).id)
+
+
 @pytest.fixture
 def run(prefect: str, run_of_the_guard: Run) -> Run:  # noqa: ARG001 - the server has to run
     """The run, with a flow run of Prefect as its parent."""
 
-    @flow(name="parent")
-    def parent() -> None:
-        """Stands for the parent, which only has a state here."""
-
-    with get_client(sync_client=True) as client:
-        made = client.create_flow_run(parent, state=Running())
     profile = LoadProfile(blind_after_s=10.0, guard=(_SIGN_IN,))
-    moved = replace(run_of_the_guard, id=str(made.id), profile=profile)
+    moved = replace(run_of_the_guard, id=parent_run(), profile=profile)
     moved.folder.mkdir(parents=True)
     return moved
 
