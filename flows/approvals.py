@@ -103,7 +103,9 @@ def ask(  # noqa: PLR0913, PLR0917 - a question has this many parts
             # The guard ends the pause of a cancelled run without an answer.
             values = {"decision": "halt", "name": "nobody: the pause was ended"}
         break
-    details = {key: value for key, value in values.items() if key not in {"decision", "name", "keyset"}}
+    # A form has the fields of all its answers; those of the others are not kept.
+    others = {"decision", "name", "keyset"} | (set() if values["decision"] == "throttle" else {"scenario", "share"})
+    details = {key: value for key, value in values.items() if key not in others and value is not None}
     decision = Decision(
         asked=asked, answer=values["decision"], by=values["name"], details=details,
         waited_seconds=round(time.monotonic() - began, 2),
