@@ -35,6 +35,7 @@ from tasks.load import (
     refuse_unknown_stage,
     start_stage,
     step_down,
+    wait_for_end,
     wait_for_level,
 )
 from tasks.metrics import refuse_unknown_metrics
@@ -196,6 +197,8 @@ def _run_through(run: Run, watch: LoadWatch, ascent: Ascent) -> None:
         if judgement.passed:
             ascent.stable(number, watch.plan.levels[number - 1].amount, (steady_from, datetime.now(UTC)))
         run.journal.append("ramp", "stage_ended", number=number)
+    if watch.finish():
+        wait_for_end(watch)
 
 
 def _judge_ramp(run: Run, watch: LoadWatch, ascent: Ascent, failure: Exception | None) -> None:

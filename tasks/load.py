@@ -37,6 +37,8 @@ _POLL_S = 0.5
 _HOLD_MARGIN_S = 3600.0
 # A smoke that has not ended this long after its own duration hangs.
 _SMOKE_MARGIN_S = 60.0
+# k6's default gracefulStop is 30 s; after that it interrupts iterations by itself.
+_ENDING_S = 60.0
 _LEVEL_REACHED = 0.99
 _LEVEL_TIMEOUT_S = 30.0
 
@@ -315,6 +317,13 @@ def wait_for_level(run: Run, watch: LoadWatch, number: int, *, held: bool = True
     else:
         return None
     return run.journal.append("ramp", "stage_steady", number=number).at if held else datetime.now(UTC)
+
+
+def wait_for_end(watch: LoadWatch) -> None:
+    """Wait until a script that runs as it is has ended by itself, as long as a graceful stop may take."""
+    deadline = time.monotonic() + _ENDING_S
+    while any(job.alive for job in watch.jobs().values()) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
 
 
 def end_ramp(run: Run, watch: LoadWatch) -> None:

@@ -53,7 +53,7 @@ def _profile(ports: dict[str, int]) -> LoadProfile:
             "RT_PORT": str(ports["rt"]),
             "WS_URL": f"ws://{layout.LOCALHOST}:{ports['rt']}",
             # A stage has one WebSocket user here: short sessions give the gate a handshake for every point.
-            "WS_SESSION_S": "1",
+            "WS_SESSION_S": "0.2",
         },
         users=Users(count=500),
         gate=StabilityRule(window_s=8.0, step_s=1.0, floor_ms=100.0, relative_drift=1.0, floor_jobs=50.0),

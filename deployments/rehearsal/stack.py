@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from blocks.models.errors import Failed, Refused
 from deployments.rehearsal import layout
 from deployments.rehearsal.hosts import LOADGEN_ADDRESS, enter, loadgen_group
@@ -231,10 +233,9 @@ def _start_servers(stack: Stack, say: Say) -> None:
          *_traces(stack)],
     )  # fmt: skip
     if stack.jaeger.program:
-        _start(
-            stack, "jaeger",
-            jaeger.command(stack.jaeger.program, layout.LOCALHOST, ports["jaeger"], ports["jaeger_otlp"], layout.HOME / "jaeger"),
-        )  # fmt: skip
+        folder = layout.HOME / "jaeger"
+        argv = jaeger.command(stack.jaeger.program, layout.LOCALHOST, ports["jaeger"], ports["jaeger_otlp"], folder)
+        _start(stack, "jaeger", argv, jaeger.SETTINGS)
     containers = (
         ["--socket", stack.engine.url.removeprefix("unix://"), "--project", PROJECT]
         if stack.engine.real
@@ -308,6 +309,9 @@ def _register(stack: Stack, say: Say) -> None:
         [_python(), "-m", "prefect", "--no-prompt", "deploy", "--prefect-file", "deployments/prefect.yaml", "--all"],
         environment,
     )
+    # A stack left up over night has no environment named perf: nothing is to start by itself here.
+    nightly = httpx.get(f"{stack.prefect_url}/api/deployments/name/nightly-smoke/nightly-smoke").raise_for_status()
+    httpx.post(f"{stack.prefect_url}/api/deployments/{nightly.json()['id']}/pause_deployment").raise_for_status()
     say("blocks and deployments are registered")
 
 

@@ -15,7 +15,7 @@ from tests.rehearsal.standing import Prefect
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.browser, pytest.mark.timeout(600)]
 
-FIELDS = {
+FIELDS: dict[str, tuple[str, str | bool]] = {
     "environment": ("Perf Environment block", "perf"),
     "profile": ("Load Profile block", "stepped-ramp"),
     "start_stage": ("Stage at which to hold first", "1"),

@@ -114,3 +114,24 @@ def test_a_wrong_ssh_key_ends_through_teardown(prefect: Prefect, tmp_path: Path)
 def test_an_unreachable_prometheus_ends_through_teardown(prefect: Prefect) -> None:
     with prefect.changed(observability={"monitoring_url": "http://127.0.0.1:9"}):
         fails_through_teardown(prefect, "Prometheus at http://127.0.0.1:9 did not answer", "monitoring_url")
+
+
+def test_a_stage_out_of_range_ends_before_anything_is_provisioned(prefect: Prefect) -> None:
+    state, record = prefect.run("performance-run/performance-run", start_stage=99)
+    assert state["type"] == "FAILED"
+    assert "Start stage 99 does not exist: the script has stages 1 to 10" in state["message"]
+    assert record is not None
+    assert not resources_made(record)
+
+
+def test_a_continuous_ramp_runs_the_script_as_it_is_and_asks_nobody(prefect: Prefect) -> None:
+    _, record = prefect.run(
+        "performance-run/performance-run", advance="continuous", ask_before_apply=False, ask_before_ramp=False
+    )
+    assert record is not None
+    assert {decision["by"] for decision in record["decisions"]} == {"the run's form"}
+    assert [stage["number"] for stage in record["stages"]] == list(range(1, 11))
+    # One k6 runs all of it and ends by itself; its thresholds say how it went.
+    assert [segment["exit_code"] for segment in record["segments"]] in ([0], [99])
+    assert record["breaches"] == []
+    assert record["teardown"]["verdict"] == "PASS"

@@ -124,6 +124,26 @@ def create(name: str, memory_bytes: int, nano_cpus: int) -> Group:
     return Group(folders, version, memory, cpu)
 
 
+def group_of(pid: int) -> Group:
+    """Finds the group a process is in, made by whomever; NO_GROUP when it has ended. Limits are not read."""
+    try:
+        lines = [line.split(":", 2) for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()]
+    except OSError:
+        return NO_GROUP
+    paths = {controller: path.lstrip("/") for _, names, path in lines for controller in names.split(",")}
+    folders: dict[str, Path] = {
+        controller: mount / paths[controller]
+        for mount, options in _mounts("cgroup")
+        for controller in ("memory", "cpu", "cpuacct")
+        if controller in options and controller in paths
+    }
+    if "memory" in folders:
+        return Group(folders, 1)
+    # Version 2 has one line, with no controllers in it.
+    unified = [mount / paths[""] for mount, _ in _mounts("cgroup2") if "" in paths]
+    return Group(dict.fromkeys(("memory", "cpu"), unified[0]), 2) if unified else NO_GROUP
+
+
 def probe() -> Group:
     """Says what limits can be enforced: makes a group with both, reads it back, removes it."""
     group = create(f"probe-{os.getpid()}", 64 * 1024 * 1024, _NANO)

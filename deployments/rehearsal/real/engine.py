@@ -100,7 +100,10 @@ def _server(docker: str, path: str) -> tuple[str, str]:
     if version.code != 0:
         raise NotUsable(f"no docker engine answers: {version.last_line}")
     address = ask(docker, "context", "inspect", "--format", "{{.Endpoints.docker.Host}}", path=path).stdout.strip()
-    about: dict[str, Any] = json.loads(ask(docker, "info", "--format", "{{json .}}", path=path).stdout)
+    info = ask(docker, "info", "--format", "{{json .}}", path=path)
+    if info.code != 0:
+        raise NotUsable(f"docker info fails: {info.last_line}")
+    about: dict[str, Any] = json.loads(info.stdout)
     if not address.startswith("unix://") or about["Name"] != socket.gethostname():
         raise NotUsable(f"the docker engine at {address} is on another machine, {about['Name']}")
     if any("rootless" in option for option in about.get("SecurityOptions") or ()):

@@ -17,6 +17,9 @@ STAND_IN = "our own pages for Jaeger, with its API"
 MAX_TRACES = 50_000
 """Traces kept in memory by a Jaeger that the stack starts; a rehearsal makes some 10,000."""
 
+SETTINGS = {"OTEL_TRACES_SAMPLER": "always_off"}
+"""Environment of a Jaeger that the stack starts: it would send traces of its own pages to port 4317, whoever listens."""
+
 _ANSWER_S = 5.0
 
 

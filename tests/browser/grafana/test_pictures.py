@@ -1,10 +1,15 @@
 """The pictures the product takes of a dashboard."""
 
 import shutil
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,27 +20,63 @@ from tests.integration.grafana.servers import Grafana
 
 pytestmark = [pytest.mark.browser, pytest.mark.integration]
 
+SLOW_S = 1.5
 
-def test_every_picture_shows_what_a_person_sees_once_all_panels_have_loaded(grafana: Grafana, tmp_path: Path) -> None:
+
+def test_a_slow_dashboard_is_photographed_once_all_its_panels_have_loaded(grafana: Grafana, tmp_path: Path) -> None:
     now = int(time.time() * 1000)
-    addresses = [
-        f"{grafana.url}/d/ebit-perf-test?from={now - span}&to={now}&refresh=&kiosk" for span in (300_000, 200_000)
-    ]
+    paths = [f"/d/ebit-perf-test?from={now - span}&to={now}&refresh=&kiosk" for span in (300_000, 200_000)]
     files = [tmp_path / "first.png", tmp_path / "second.png"]
-    views = photograph_dashboards(list(zip(addresses, files, strict=True)), "")
+    with _slow(grafana.url) as url:
+        views = photograph_dashboards([(url + path, file) for path, file in zip(paths, files, strict=True)], "")
     assert [view.error_banners for view in views] == [0, 0]
-    for address, file in zip(addresses, files, strict=True):
-        assert _unlike(file.read_bytes(), _seen(address)) < 0.002
+    for path, file in zip(paths, files, strict=True):
+        assert _unlike(file.read_bytes(), _seen(grafana.url + path)) < 0.002
+
+
+@contextmanager
+def _slow(upstream: str) -> Iterator[str]:
+    """The same Grafana behind a server that takes its time over the dashboard."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path.startswith("/api/dashboards/"):
+                time.sleep(SLOW_S)
+            self._pass_on(b"")
+
+        def do_POST(self) -> None:
+            self._pass_on(self.rfile.read(int(self.headers["Content-Length"])))
+
+        def _pass_on(self, body: bytes) -> None:
+            sent = {name: self.headers[name] for name in ("Content-Type", "Cookie") if name in self.headers}
+            answer = httpx.request(self.command, upstream + self.path, content=body, headers=sent)
+            self.send_response(answer.status_code)
+            for name in ("Content-Type", "Set-Cookie"):
+                if name in answer.headers:
+                    self.send_header(name, answer.headers[name])
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 def _unlike(picture: bytes, other: bytes) -> float:
-    """The share of pixels that differ."""
-    ours, theirs = (Image.open(BytesIO(each)).convert("L") for each in (picture, other))
-    assert ours.size == theirs.size
-    return float(np.mean(np.asarray(ours) != np.asarray(theirs)))
+    """The share of pixels that differ; 1 when the pictures have different sizes."""
+    ours, theirs = (np.asarray(Image.open(BytesIO(each)).convert("L")) for each in (picture, other))
+    return float(np.mean(ours != theirs)) if ours.shape == theirs.shape else 1.0
 
 
 def _seen(address: str) -> bytes:
+    """What a person sees who waits."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])

@@ -29,6 +29,7 @@ def docker(  # noqa: PLR0913 - each is one thing a machine may lack
     address: str = "unix:///run/docker.sock",
     name: str = "",
     security: tuple[str, ...] = ("name=seccomp,profile=default",),
+    info: str = "",
     compose: str = "echo 2.40.3",
     others: str = ":",
     image: str = "echo sha256:1",
@@ -39,7 +40,7 @@ def docker(  # noqa: PLR0913 - each is one thing a machine may lack
     return f"""case "$1 $2" in
 "version --format") {server} ;;
 "context inspect") echo '{address}' ;;
-"info --format") echo '{about}' ;;
+"info --format") {info or f"echo '{about}'"} ;;
 "compose version") {compose} ;;
 "ps -a") {others} ;;
 "image inspect") {image} ;;
@@ -78,6 +79,7 @@ def test_without_docker_the_stand_in_serves(tmp_path: Path) -> None:
             docker(compose="echo 'docker: unknown command: docker compose' >&2; exit 1"),
             "docker compose is missing: docker: unknown command: docker compose",
         ),
+        (docker(info="echo 'Error: EOF' >&2; exit 1"), "docker info fails: Error: EOF"),
         (docker(name="build-7"), "the docker engine at unix:///run/docker.sock is on another machine, build-7"),
         (
             docker(address="tcp://10.0.0.7:2376", name="build-7"),
