@@ -33,8 +33,12 @@ _WAIT_POLL_S = 0.2
 _PROBES = 3
 
 
-def after_breach(run: Run, watch: LoadWatch, ascent: Ascent, *, attended: bool) -> int | None:
-    """Triage a breach whose load is gone, ask what to do, prepare it, and return the stage to go on with; None = halt."""
+def after_breach(run: Run, watch: LoadWatch, ascent: Ascent, *, attended: bool) -> tuple[Run, int] | None:
+    """Triage a breach whose load is gone, ask what to do, and prepare it.
+
+    Returns:
+        The run with its blocks read anew and the stage to go on with; None = halt.
+    """
     breach, stage = watch.breach, max(1, watch.stage)
     assert breach is not None
     detected = datetime.now(UTC)
@@ -87,8 +91,8 @@ def _plan_after(plan: LoadPlan, decision: Decision, loadgens: int) -> LoadPlan:
 
 def _begin_again(  # noqa: PLR0913, PLR0917 - what a decision changes
     run: Run, watch: LoadWatch, ascent: Ascent, plan: LoadPlan, decision: Decision, breached: int
-) -> int | None:
-    """Arm the guard for another attempt, smoke again after a fix, and return the stage to go on with."""
+) -> tuple[Run, int] | None:
+    """Arm the guard for another attempt, smoke again after a fix, and return what to go on with."""
     # The blocks are read anew: a fix may have changed them, a bypass key for one.
     fresh = open_run(run.id, run.environment_name, run.profile_name)
     # Windowed values look back into the breach until the longest window has passed; a pause is usually longer.
@@ -112,7 +116,7 @@ def _begin_again(  # noqa: PLR0913, PLR0917 - what a decision changes
         finally:
             watch.smoking = False
     ascent.answers.append(decision.answer)
-    return int(decision.details.get("stage") or breached)
+    return fresh, int(decision.details.get("stage") or breached)
 
 
 def refine(run: Run, watch: LoadWatch, ascent: Ascent) -> None:

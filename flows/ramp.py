@@ -95,7 +95,7 @@ def ramp(  # noqa: PLR0913 - the form of a ramp
             if advance == "continuous":
                 _run_through(run, watch, ascent)
             else:
-                _climb(run, watch, ascent, start_stage_number, advance, auto_until_stage)
+                run = _climb(run, watch, ascent, start_stage_number, advance, auto_until_stage)
                 if refine_ceiling:
                     refine(run, watch, ascent)
         except (PhaseStopped, RampartError) as error:
@@ -133,15 +133,18 @@ def _approve(run: Run, plan: LoadPlan, *, ask: bool, start: int) -> None:
 
 def _climb(  # noqa: PLR0913, PLR0917 - the form of a ramp
     run: Run, watch: LoadWatch, ascent: Ascent, start: int, advance: Advance, auto_until: int
-) -> None:
-    """Rise until the ramp is over; after a breach go on as a person decides."""
-    number: int | None = start
-    while number is not None:
+) -> Run:
+    """Rise until the ramp is over; after a breach go on as a person decides. Return the run with its blocks as read last."""
+    number = start
+    while True:
         _rise(run, watch, ascent, number, advance, auto_until)
         if watch.breach is None:
-            return
+            return run
         watch.stopped.wait(STOPPING_S)
-        number = after_breach(run, watch, ascent, attended=advance == "by-hand")
+        again = after_breach(run, watch, ascent, attended=advance == "by-hand")
+        if again is None:
+            return run
+        run, number = again
 
 
 def _rise(  # noqa: PLR0913, PLR0917 - the form of a ramp

@@ -101,7 +101,11 @@ class _Guard:
     def look(self, client: SyncPrefectClient, pool: ThreadPoolExecutor) -> None:
         """Look once at everything at the same time, and act on it."""
         asked = pool.submit(self._forbidden, client)
+        if not self._watch.running:
+            # Nothing has to be seen: blindness counts from the next start on.
+            self._last_sight_s = time.monotonic()
         if self._watch.breach is not None:
+            self._forget()
             self._stay_stopped(asked.result(), client)
             return
         expected = bool(self._watch.running)
@@ -121,7 +125,6 @@ class _Guard:
             self._forget()
         self._watch.polls += 1
         if breach is not None and stop_on_breach(self._run, self._watch, breach):
-            self._forget()
             self._end_pause(client, breach)
 
     @property

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from prefect import task
+from prefect.cache_policies import NO_CACHE
 
 from blocks.models.errors import RampartError
 from blocks.models.settings import MetricNames
@@ -31,7 +32,8 @@ _MOST_POINTS = 5000
 _MIB = 2**20
 
 
-@task
+# What is read has passed; nothing of it is ever answered from a cache.
+@task(cache_policy=NO_CACHE)
 def read_signals(  # noqa: PLR0913 - what a breach leaves behind
     run: Run,
     *,

@@ -107,6 +107,8 @@ class LoadWatch:
                 return False
             self.breach, self.plan, self.segments = None, plan, segments
             self.running.clear()
+            # What was measured before says nothing of the new attempt.
+            self.stage_started_s, self.stage_started = time.monotonic(), datetime.now(UTC)
             return True
 
     def finish(self) -> bool:

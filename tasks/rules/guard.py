@@ -206,7 +206,8 @@ class SaturationWatch:
         return Breached(
             f"load generator {reading.loadgen} is saturated",
             f"iterations end {reading.lag_ms:.0f} ms late, CPU busy {cpu}, k6 waiting for a CPU {waits}",
-            f"{rules.k6_lag_ms:g} ms with CPU {rules.k6_cpu_busy:.0%} or waiting {rules.k6_run_queue_share:.0%} in {_SATURATED} of {_READINGS} readings",
+            f"{rules.k6_lag_ms:g} ms with CPU {rules.k6_cpu_busy:.0%} or waiting {rules.k6_run_queue_share:.0%} "
+            f"in {_SATURATED} of {_READINGS} readings",
             verdict=Verdict.INCONCLUSIVE,
         )
 

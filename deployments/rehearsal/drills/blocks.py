@@ -11,7 +11,9 @@ from deployments.rehearsal.drills.faults import Drill
 from deployments.rehearsal.settings import BLOCK
 
 NAME = "drill"
-_SCRIPT = "tests-perf/profiles/short-ramp.js"
+_SCRIPT = "short-ramp.js"
+# Seconds of the smoke test before the ramp and after a fix.
+_SMOKE_S = 8.0
 # A rehearsal has a hundredth of the virtual users and a sixtieth of the time: limits of amounts and of durations
 # follow. The script's own limit of the handshake is a second.
 _RULES = (
@@ -30,7 +32,8 @@ def save_blocks(drill: Drill) -> dict[str, str]:
     kept = tuple(rule for rule in rehearsal.guard if rule.metric not in own)
     profile = rehearsal.model_copy(
         update={
-            "ramp": rehearsal.ramp.model_copy(update={"script": rehearsal.ramp.script.with_name("short-ramp.js")}),
+            "smoke": rehearsal.smoke.model_copy(update={"hold_s": _SMOKE_S}),
+            "ramp": rehearsal.ramp.model_copy(update={"script": rehearsal.ramp.script.with_name(_SCRIPT)}),
             "guard": (*kept, *_RULES),
             "triage": rehearsal.triage.model_copy(update={"window_s": _TRIAGE_WINDOW_S, "queue_jobs": _TRIAGE_JOBS}),
         }

@@ -30,6 +30,7 @@ class Responder:
 
     def __init__(self, services: AdminPorts) -> None:
         self._services = services
+        self._answered: set[str] = set()
         self._repairs: Mapping[str, Callable[[], None]] = {
             "prisma-pool": self._enlarge_pools,
             "http-429": self._pass_the_limit,
@@ -39,10 +40,15 @@ class Responder:
         """Return the form's values for the last triage of a journal; repairs are done when this returns.
 
         The row ranked first decides. Before a resume every row that matched and can be repaired is repaired: the
-        smoke test that follows would find what was left. What cannot be repaired is a halt.
+        smoke test that follows would find what was left. What cannot be repaired is a halt, and so is a row that
+        comes first again after its answer.
         """
         rows = [event for event in events if event.kind == "triage"][-1].data["rows"]
-        decision = DECISIONS[detected(rows)]
+        first = detected(rows)
+        if first in self._answered:
+            return {"decision": "halt", "name": f"{_NAME}: {first} came back"}
+        self._answered.add(first)
+        decision = DECISIONS[first]
         if decision == "resume":
             try:
                 for row in rows:

@@ -60,6 +60,8 @@ class Course(BaseModel):
     triaged: bool = False
     decision: Event | None = None
     reached_stage: int | None = None
+    again: Event | None = None
+    """The breach that stopped the load after the decision."""
 
     @property
     def matched(self) -> tuple[str, ...]:
@@ -95,6 +97,7 @@ def course_of(events: Sequence[Event]) -> Course:
     return Course(
         breach=breach, stopped=_next(later, "load_stopped"), rows=tuple(triage.data["rows"]) if triage else (),
         triaged=triage is not None, decision=decision, reached_stage=max(held, default=None),
+        again=_next(after, "breach"),
     )  # fmt: skip
 
 
@@ -198,6 +201,8 @@ def _about_decision(drill: Drill, course: Course, record: Mapping[str, Any]) -> 
             wrong += _about_saturation(course, record)
     elif (course.reached_stage or 0) <= course.stage:
         wrong.append(f"After the decision the next stage, {course.stage + 1}, was not reached.")
+    if course.again is not None:
+        wrong.append(f"After the decision the load was stopped again: {_sentence(course.again)}.")
     return wrong
 
 

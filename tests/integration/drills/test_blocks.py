@@ -8,7 +8,9 @@ from blocks.perf_environment import PerfEnvironment
 from deployments.rehearsal.drills.blocks import NAME, save_blocks, set_bypass
 from deployments.rehearsal.drills.faults import DRILLS
 from deployments.rehearsal.ports import NAMES
+from deployments.rehearsal.real.part import Part
 from deployments.rehearsal.settings import BLOCK, register
+from deployments.rehearsal.stack import Stack
 from tests.integration.approvals.conftest import prefect as prefect  # noqa: PLC0414 - the fixture
 
 pytestmark = pytest.mark.integration
@@ -16,7 +18,9 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module", autouse=True)
 def rehearsal(prefect: str) -> None:  # noqa: ARG001 - its server has to run
-    register({name: 1000 + number for number, name in enumerate(NAMES)}, "token")
+    ports = {name: 1000 + number for number, name in enumerate(NAMES)}
+    stood_in = Part(line="stand-in")
+    register(Stack(ports=ports, grafana_token="token", engine=stood_in, grafana=stood_in, jaeger=stood_in, mark="test"))
 
 
 def profile_of(name: str) -> LoadProfile:

@@ -34,14 +34,16 @@ def _profile_with(**rule: object) -> None:
         data = dict(document.data)
         data["guard"][0].update(rule)
         client.update_block_document(
-            document.id, BlockDocumentUpdate(block_schema_id=document.block_schema_id, data=data, merge_existing_data=False)
+            document.id,
+            BlockDocumentUpdate(block_schema_id=document.block_schema_id, data=data, merge_existing_data=False),
         )
 
 
 def test_a_rule_on_an_unknown_metric_is_a_sentence_with_a_near_name() -> None:
     _profile_with(metric="p95")
     with pytest.raises(
-        Refused, match=r"LoadProfile block 'guarded' cannot be used: guard\.0\.metric is 'p95': .*did you mean 'p95_ms'\?"
+        Refused,
+        match=r"LoadProfile block 'guarded' cannot be used: guard\.0\.metric is 'p95': .*did you mean 'p95_ms'\?",
     ):
         open_run("r", "guarded", "guarded")
 

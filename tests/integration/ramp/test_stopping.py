@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from prefect.variables import Variable
 from blocks.models.breach import Breached
 from blocks.models.event import Event
 from tasks.guard import stop_on_breach
+from tasks.rules.segments import renumber
 from tests.integration.guard.conftest import System, start_k6, until
 
 from .conftest import Held
@@ -111,3 +113,17 @@ def test_load_that_appears_after_a_breach_is_stopped_again(held: Held, system: S
     until(lambda: held.alive() == [], "the stray k6 was stopped")
     until(lambda: bool(_events(held, "note")), "it was journaled")
     assert "segment-02 ran although the load was stopped" in _events(held, "note")[0].data["text"]
+
+
+def test_a_new_attempt_long_after_a_breach_is_not_called_blind(held: Held, system: System) -> None:
+    _stop(held)
+    silent_until = time.monotonic() + held.run.profile.blind_after_s + 2
+    until(lambda: time.monotonic() > silent_until, "nobody was seen for longer than the guard may be blind")
+    again = renumber(held.watch.segments, 2)
+    assert held.watch.rearm(held.watch.plan, again)
+    start_k6(held.loadgen, held.run, system, again[0].name)
+    held.watch.expect(again[0])
+    polls = held.watch.polls
+    until(lambda: held.watch.polls > polls + 4, "the guard looks at the new attempt")
+    assert held.watch.breach is None
+    assert held.alive() == ["segment-02"]

@@ -33,6 +33,13 @@ def test_one_queue_that_grows_throttles_the_bets() -> None:
     assert 0 < answer["share"] < 1
 
 
+def test_a_row_that_comes_back_after_its_answer_is_a_halt_and_another_row_has_its_own_answer() -> None:
+    responder = Responder(NOBODY)
+    backlog = triage(("bullmq-backlog", True))
+    assert [responder.answer([backlog])["decision"] for _ in range(2)] == ["throttle", "halt"]
+    assert responder.answer([triage(("oom-kill", True))])["name"] == "drill operator"
+
+
 def test_the_last_triage_of_the_journal_is_answered() -> None:
     events = [triage(("bullmq-backlog", True)), triage(("oom-kill", True))]
     assert Responder(NOBODY).answer(events)["decision"] == "halt"

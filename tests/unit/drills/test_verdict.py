@@ -147,6 +147,14 @@ def test_a_ramp_that_does_not_get_further_than_before_fails_it(row: str) -> None
     assert "the next stage, 3, was not reached" in result.reason
 
 
+@pytest.mark.parametrize("row", ["prisma-pool", "bullmq-backlog", "http-429"])
+def test_load_that_is_stopped_again_after_the_decision_fails_it(row: str) -> None:
+    again = event(95, "breach", rule="no data", observed="39 s", limit="15 s", stage=1, detected=at(94).isoformat())
+    result = judged(row, [*journal(table(row), DECISIONS[row]), again])
+    assert result.verdict == "FAIL"
+    assert result.reason == "After the decision the load was stopped again: no data: observed 39 s, limit 15 s."
+
+
 def test_a_halt_without_a_documented_ceiling_fails_it() -> None:
     result = judged("oom-kill", journal(table("oom-kill"), "halt"), record(ceiling={"stage": None, "reason": ""}))
     assert result.reason == "The ceiling is not documented."

@@ -79,12 +79,12 @@ def test_measures_are_joined_by_subject_and_one_that_lacks_either_is_left_out() 
 @pytest.mark.parametrize(
     ("lag_ms", "cpu", "waiting", "verdict"),
     [
-        (51, 0.97, 0.1, "matched"),
-        (51, 0.58, 0.35, "matched"),
-        (51, None, 0.35, "matched"),
-        (51, 0.58, 0.1, "not matched"),
-        (1, 0.97, 0.35, "not matched"),
-        (None, 0.97, 0.35, "inconclusive"),
+        (51, 0.97, 0.48, "matched"),
+        (51, 0.58, 0.8, "matched"),
+        (51, None, 0.8, "matched"),
+        (51, 0.58, 0.48, "not matched"),
+        (1, 0.97, 0.8, "not matched"),
+        (None, 0.97, 0.8, "inconclusive"),
         (51, None, None, "inconclusive"),
     ],
     ids=[
