@@ -11,9 +11,12 @@ from prefect.exceptions import FlowPauseTimeout
 from prefect.flow_runs import pause_flow_run
 from prefect.input import RunInput
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+from prefect.utilities.urls import url_for
 from pydantic import Field, ValidationError, create_model
 
 from blocks.models.record import Decision
+from tasks.artifacts import show_question
 from tasks.run import Run
 
 # Prefect polls the paused run this often, in seconds; the answer is seen within it.
@@ -80,6 +83,9 @@ def ask(  # noqa: PLR0913, PLR0917 - a question has this many parts
         form: what may be answered; has the fields ``decision`` and ``name``.
     """
     get_run_logger().info("WAITING for an answer: %s", asked)
+    show_question(
+        run, f"**{asked}** Press Resume on [the page of the {phase} run]({url_for('flow-run', flow_run.id)})."
+    )
     began = time.monotonic()
     problem = ""
     while True:
@@ -110,6 +116,7 @@ def ask(  # noqa: PLR0913, PLR0917 - a question has this many parts
         asked=asked, answer=values["decision"], by=values["name"], details=details,
         waited_seconds=round(time.monotonic() - began, 2),
     )  # fmt: skip
+    show_question(run, f"Nothing is asked. The last answer, by {decision.by}: {asked} **{decision.answer}**")
     return _keep(run, phase, decision)
 
 

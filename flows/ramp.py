@@ -40,6 +40,7 @@ from tasks.load import (
 )
 from tasks.metrics import refuse_unknown_metrics
 from tasks.rules.ceiling import Ascent, ceiling_of, judge_abort, judge_gates
+from tasks.rules.guard import shown
 from tasks.rules.segments import timeline
 from tasks.run import Run
 from tasks.sut import read_stats
@@ -115,7 +116,7 @@ def _approve(run: Run, plan: LoadPlan, *, ask: bool, start: int) -> None:
     asked = f"Start the ramp at stage {start}?"
     record = run.record()
     smoked = ", ".join(f"{name} {value}" for name, value in record.smoke.get("numbers", {}).items())
-    limits = ", ".join(f"{rule.name} {rule.operator} {rule.limit:g}" for rule in run.profile.guard)
+    limits = ", ".join(f"{rule.name} {rule.operator} {shown(rule, rule.limit)}" for rule in run.profile.guard)
     page = (
         f"The smoke test passed: {smoked}.\n\n**go** starts the load of stage {start}: {plan.levels[start - 1].amount:g} of "
         f"{plan.levels[-1].amount:g} {plan.unit} in {len(plan.levels)} stages. Each stage is held until somebody releases it.\n\n"
@@ -151,7 +152,7 @@ def _rise(  # noqa: PLR0913, PLR0917 - the form of a ramp
     run: Run, watch: LoadWatch, ascent: Ascent, start: int, advance: Advance, auto_until: int
 ) -> None:
     """Go from stage to stage until the last one is released, somebody halts, or the guard stops the load."""
-    progress = create_progress_artifact(progress=0.0, description="Stages of the ramp")
+    progress = create_progress_artifact(progress=0.0, key=f"progress-{run.id}", description="Stages of the ramp")
     assert isinstance(progress, UUID)
     levels = watch.plan.levels
     for below in range(1, start):
@@ -174,7 +175,8 @@ def _rise(  # noqa: PLR0913, PLR0917 - the form of a ramp
         answer = release(run, watch, number, judgement, by_hand=advance == "by-hand" and number > auto_until)
         run.journal.append("ramp", "stage_ended", number=number)
         if answer == "halt":
-            ascent.halted_at = number
+            # The guard answers with halt too when it ends a pause: a breach is decided by triage.
+            ascent.halted_at = number if watch.breach is None else None
             return
         started = answer == "step-down"
         if started:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from uuid import UUID
 
 import httpx
@@ -11,6 +12,7 @@ from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.exceptions import PrefectException
 
+from blocks.models.checklist import PHASES
 from blocks.models.record import Record
 from tasks.run import Run
 
@@ -18,14 +20,27 @@ _logger = logging.getLogger("rampart")
 
 
 def show_checklist(run: Run) -> None:
-    """Show the living checklist on the parent's page."""
-    record = run.record()
-    lines = ["| check | verdict | seconds | detail |", "|---|---|---|---|"]
-    lines += [
-        f"| {item.title} | **{item.verdict.value}** | {'' if item.seconds is None else f'{item.seconds:.1f}'} | {_cell(item.detail)} |"
-        for item in record.checks
-    ]
-    _show(run, f"checklist-{run.id}", "The checklist of this run.", "\n".join(lines))
+    """Show the living checklist on the parent's page, phase by phase."""
+    _show(run, f"checklist-{run.id}", "The checklist of this run.", checklist(run.record()))
+
+
+def checklist(record: Record) -> str:
+    """Return the checklist as Markdown: how far it is, then a table for each phase."""
+    counts = Counter(item.verdict.value for item in record.checks)
+    lines = [", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())]
+    for phase in PHASES:
+        lines += ["", f"### {phase}", "", "| check | verdict | seconds | detail |", "|---|---|---|---|"]
+        lines += [
+            f"| {item.title} | **{item.verdict.value}** | {'' if item.seconds is None else f'{item.seconds:.1f}'} | {_cell(item.detail)} |"
+            for item in record.checks
+            if item.phase == phase
+        ]
+    return "\n".join(lines)
+
+
+def show_question(run: Run, text: str) -> None:
+    """Show on the parent's page what is asked, or that nothing is."""
+    _show(run, f"question-{run.id}", "What this run waits for.", text)
 
 
 def show_scorecard(run: Run) -> None:

@@ -81,7 +81,7 @@ def _verdict(
     verdict = worst(check.verdict for check in counted)
     halted = next((decision for decision in decisions if decision.answer == "halt"), None)
     if halted is not None and not breaches:
-        return worst([verdict, Verdict.FAIL]), f"{halted.asked} halt, by {halted.by}"
+        return worst([verdict, Verdict.FAIL]), f"{halted.by} halted: {halted.asked}"
     if verdict is Verdict.PASS:
         return verdict, f"all {len(counted)} checks passed"
     if breaches and any(check.id == "ramp.abort" and check.verdict is not Verdict.PASS for check in counted):
@@ -122,6 +122,8 @@ def _check(item: ChecklistItem, events: tuple[Event, ...], left_out: frozenset[s
 
 
 def _why_not_reached(events: tuple[Event, ...]) -> str:
+    if not any(event.kind in {"run_closed", "teardown"} for event in events):
+        return "not yet."
     for event in events:
         if event.kind == "check" and event.data.get("verdict") in {Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE}:
             return f"the run stopped after {event.data['id']}."

@@ -201,6 +201,8 @@ def _about_decision(drill: Drill, course: Course, record: Mapping[str, Any]) -> 
             wrong += _about_saturation(course, record)
     elif (course.reached_stage or 0) <= course.stage:
         wrong.append(f"After the decision the next stage, {course.stage + 1}, was not reached.")
+    if given != "halt" and record.get("verdict") in {None, "FAIL", "ERROR"}:
+        wrong.append(f"The run went on, and is {record.get('verdict', 'without a record')}: {record.get('reason', '')}")
     if course.again is not None:
         wrong.append(f"After the decision the load was stopped again: {_sentence(course.again)}.")
     return wrong

@@ -58,8 +58,8 @@ def note(name: str) -> Note:
 
 def record(**changes: Any) -> dict[str, Any]:
     return {
-        "verdict": "FAIL",
-        "reason": "halted",
+        "verdict": "INCONCLUSIVE",
+        "reason": "throttled",
         "ceiling": {"stage": 1, "reason": "stage 2 was stopped"},
         "stages": [{"number": 2, "gate": {"verdict": "INCONCLUSIVE", "reason": ""}}],
         "teardown": {"verdict": "PASS", "leftover": []},
@@ -153,6 +153,12 @@ def test_load_that_is_stopped_again_after_the_decision_fails_it(row: str) -> Non
     result = judged(row, [*journal(table(row), DECISIONS[row]), again])
     assert result.verdict == "FAIL"
     assert result.reason == "After the decision the load was stopped again: no data: observed 39 s, limit 15 s."
+
+
+@pytest.mark.parametrize("row", ["prisma-pool", "bullmq-backlog", "http-429"])
+def test_a_run_that_goes_on_and_fails_all_the_same_fails_it(row: str) -> None:
+    result = judged(row, journal(table(row), DECISIONS[row]), record(verdict="FAIL", reason="the ramp was halted"))
+    assert result.reason == "The run went on, and is FAIL: the ramp was halted"
 
 
 def test_a_halt_without_a_documented_ceiling_fails_it() -> None:

@@ -73,7 +73,7 @@ def test_a_check_that_was_not_reached_makes_the_run_inconclusive(missing: str) -
 
 
 def test_what_was_not_reached_names_the_check_that_stopped_the_run() -> None:
-    record = fold([opened(), check("preflight.identity", Verdict.FAIL, "wrong account")])
+    record = fold([opened(), check("preflight.identity", Verdict.FAIL, "wrong account"), event("run_closed", 9)])
     assert record.reason == "preflight.identity: wrong account"
     late = next(item for item in record.checks if item.id == "smoke.run")
     assert late.detail == "Not reached: the run stopped after preflight.identity."
@@ -160,10 +160,15 @@ def test_a_halt_by_a_person_is_a_fail_even_when_every_check_passed() -> None:
     halted = event("decision", asked="Release stage 3 and start stage 4?", answer="halt", by="Ada", waited_seconds=2.0)
     record = fold([opened(), *all_passed(), halted])
     assert record.verdict is Verdict.FAIL
-    assert record.reason == "Release stage 3 and start stage 4? halt, by Ada"
+    assert record.reason == "Ada halted: Release stage 3 and start stage 4?"
 
 
 def test_a_breach_the_ramp_went_on_from_is_not_the_reason() -> None:
     assert fold([opened(), breach(), *all_passed()]).verdict is Verdict.PASS
     later = fold([opened(), breach(), *all_passed(), check("teardown.sweep", Verdict.FAIL, "a volume is left")])
     assert later.reason == "teardown.sweep: a volume is left"
+
+
+def test_what_is_still_to_come_in_an_open_run_says_so() -> None:
+    record = fold([opened(), check("preflight.identity")])
+    assert next(item.detail for item in record.checks if item.id == "smoke.run") == "Not reached: not yet."
