@@ -137,8 +137,6 @@ class _Guard:
         for text in look.noted:
             self._run.journal.append("ramp", "note", text=text)
         self._watch.saturation.extend(look.saturation)
-        for text in look.noted:
-            self._run.journal.append("ramp", "note", text=text)
         return look.breach or look.inconclusive or self._users_lost(look.users)
 
     def _users_lost(self, users: Mapping[str, float] | None) -> Breached | None:
