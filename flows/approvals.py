@@ -55,10 +55,7 @@ def triage_form(stages: int, scenarios: Sequence[str]) -> type[RunInput]:
             ),
         ),
         "name": (str, Field(min_length=1, max_length=80, description="Who decides")),
-        "stage": (
-            int | None,
-            Field(None, ge=1, le=stages, description="Stage to go on with; empty = the breached one"),
-        ),
+        "stage": (int, Field(0, ge=0, le=stages, description="Stage to go on with; 0 = the breached one")),
         "scenario": (
             Literal[("", *scenarios)],
             Field("", description="With throttle: which scenario"),
@@ -111,7 +108,7 @@ def ask(  # noqa: PLR0913, PLR0917 - a question has this many parts
         break
     # A form has the fields of all its answers; those of the others are not kept.
     others = {"decision", "name", "keyset"} | (set() if values["decision"] == "throttle" else {"scenario", "share"})
-    details = {key: value for key, value in values.items() if key not in others and value is not None}
+    details = {key: value for key, value in values.items() if key not in others and value}
     decision = Decision(
         asked=asked, answer=values["decision"], by=values["name"], details=details,
         waited_seconds=round(time.monotonic() - began, 2),
@@ -123,6 +120,14 @@ def ask(  # noqa: PLR0913, PLR0917 - a question has this many parts
 def decided_by_form(run: Run, phase: str, asked: str, answer: str) -> Decision:
     """Keep a decision that the run's form made in advance."""
     return _keep(run, phase, Decision(asked=asked, answer=answer, by="the run's form", waited_seconds=0.0))
+
+
+def _own_page(phase: str) -> str:
+    """Return a link to the page of the run that asks, in Prefect's newer UI: the older one shows little of a long page."""
+    url = url_for("flow-run", flow_run.id)
+    return (
+        f"[the page of the {phase} run]({url.replace('/runs/', '/v2/runs/', 1)})" if url else f"the {phase} run's page"
+    )
 
 
 def _keep(run: Run, phase: str, decision: Decision) -> Decision:

@@ -13,7 +13,7 @@ from flows.approvals import ask, decided_by_form, triage_form
 from flows.hold import look, write_judgement
 from flows.phase import go_on
 from flows.smoke import smoke
-from tasks.artifacts import show_scorecard
+from tasks.artifacts import show_scorecard, show_triage
 from tasks.clock import wait_until
 from tasks.dashboard import annotate
 from tasks.load import prepare_segments, start_stage, wait_for_level
@@ -22,12 +22,14 @@ from tasks.rules.ceiling import Ascent
 from tasks.rules.segments import finer_plan, next_probe, throttle
 from tasks.rules.triage import page as triage_page
 from tasks.rules.triage import rank, suggest
+from tasks.rules.triage import table as triage_table
 from tasks.run import Run, open_run
 from tasks.triage import read_signals
 from tasks.watch import LoadWatch
 
-STOPPING_S = 90.0
-"""How long the end of a breach's load is waited for: k6 has 60 s to end, the journal and a lost connection the rest."""
+STOPPING_S = 300.0
+"""How long the end of a breach's load is waited for: a load generator that is away stops k6 itself when its lease of
+120 s ends, k6 has 60 s to end, the rest is for the way back."""
 _WAIT_POLL_S = 0.2
 # Probes of a refined ceiling: three halve the step between two stages three times.
 _PROBES = 3
@@ -58,7 +60,8 @@ def after_breach(run: Run, watch: LoadWatch, ascent: Ascent, *, attended: bool) 
     note_stage(run, stage, watch.stage_started or detected, watch.breached or detected, ())
     show_scorecard(run)
     asked = f"Stage {stage} was stopped ({breach.rule}). Resume, throttle or halt?"
-    table = triage_page(rows, suggestion)
+    show_triage(run, triage_table(rows))
+    found = triage_page(rows, suggestion)
     problem = ""
     while True:
         if breach.final or (watch.breach is not None and watch.breach.final) or not attended:
@@ -66,7 +69,7 @@ def after_breach(run: Run, watch: LoadWatch, ascent: Ascent, *, attended: bool) 
             return None
         timeout_s = run.profile.ramp.approval_timeout_s
         page = (
-            f"**{breach}.** All load is off.\n\n{problem}{table}\n\n**resume** after a fix: the smoke test runs again, then the ramp from the "
+            f"**{breach}.** All load is off.\n\n{problem}{found}\n\n**resume** after a fix: the smoke test runs again, then the ramp from the "
             "stage. **throttle** goes on with less of one scenario. **halt** documents the ceiling and tears down.\n\n"
             f"No answer within {timeout_s / 60:g} minutes is a halt."
         )

@@ -102,9 +102,9 @@ def ramp(  # noqa: PLR0913 - the form of a ramp
         except (PhaseStopped, RampartError) as error:
             failure = error
         finally:
-            end_ramp(run, watch)
+            unconfirmed = end_ramp(run, watch)
             guard.wait()
-        _judge_ramp(run, watch, ascent, failure)
+        _judge_ramp(run, watch, ascent, failure or unconfirmed)
     if watch is not None and watch.breach is not None and watch.breach.rule == CANCELLED:
         return Cancelled(message="the ramp was cancelled on its page; its load was stopped first")
     return opened.outcome
@@ -141,7 +141,10 @@ def _climb(  # noqa: PLR0913, PLR0917 - the form of a ramp
         _rise(run, watch, ascent, number, advance, auto_until)
         if watch.breach is None:
             return run
-        watch.stopped.wait(STOPPING_S)
+        if not watch.stopped.wait(STOPPING_S):
+            raise PhaseStopped(
+                f"the load was not seen to be off {STOPPING_S:g} s after the breach; teardown stops it again"
+            )
         again = after_breach(run, watch, ascent, attended=advance == "by-hand")
         if again is None:
             return run

@@ -58,6 +58,11 @@ def link_list(record: Record) -> str:
     return "\n".join(f"- [{name}]({url})" for name, url in record.links.items())
 
 
+def show_triage(run: Run, table: str) -> None:
+    """Show the last triage with its queries on the parent's page."""
+    _show(run, f"triage-{run.id}", "The matrix at the last breach.", table)
+
+
 def scorecard(record: Record) -> str:
     """Return the stages as a Markdown table; narrow, because it is read in a dialog."""
     names = ("signin", "bet", "history", "ws")

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from prefect import task
 from prefect.logging import get_run_logger
 
-from blocks.models.errors import Failed, Refused, Unavailable
+from blocks.models.errors import Failed, RampartError, Refused, Unavailable
 from blocks.models.load import LoadPlan, Segment
 from tasks.clients.loadgen import LoadGenerator
 from tasks.clients.scripts import inspect_script
@@ -326,14 +326,23 @@ def wait_for_end(watch: LoadWatch) -> None:
         time.sleep(_POLL_S)
 
 
-def end_ramp(run: Run, watch: LoadWatch) -> None:
-    """Stop the load, unless the guard already did, and journal how every segment ended."""
-    if watch.finish():
-        watch.stop_load()
-    else:
-        watch.stopped.wait(_SMOKE_MARGIN_S)
-    journal_ended_segments(run, watch)
+def end_ramp(run: Run, watch: LoadWatch) -> RampartError | None:
+    """Stop the load, unless the guard already did, and journal how every segment ended.
+
+    Returns:
+        Why the load could not be confirmed to be off; teardown stops it again. None when it is off.
+    """
+    try:
+        if watch.finish():
+            watch.stop_load()
+        else:
+            watch.stopped.wait(_SMOKE_MARGIN_S)
+        journal_ended_segments(run, watch)
+    except RampartError as error:
+        run.journal.append("ramp", "note", text=f"The load could not be confirmed to be off: {error}")
+        return error
     get_run_logger().info("Load off")
+    return None
 
 
 def journal_ended_segments(run: Run, watch: LoadWatch) -> None:

@@ -65,7 +65,7 @@ class Operator:
             run = client.create_flow_run_from_deployment(
                 found.id, parameters={"environment": BLOCK, "profile": BLOCK, **parameters}
             )
-        self._say(f"run       {run.id}: {self._url}/runs/flow-run/{run.id}")
+        self._say(f"run       {run.id}: {self._url}/v2/runs/flow-run/{run.id}")
         return run.id
 
     def follow(self, run_id: UUID) -> bool:
@@ -126,7 +126,7 @@ class Operator:
                 state_id = run.state_id or run.id
                 if state_id not in self._announced:
                     self._announced.add(state_id)
-                    self._say(f"waiting   for your answer: {self._url}/runs/flow-run/{run.id} (Resume)")
+                    self._say(f"waiting   for your answer: {self._url}/v2/runs/flow-run/{run.id} (Resume)")
                 continue
             try:
                 triage = "resume" in _choices(client, run)

@@ -79,16 +79,26 @@ def suggest(rows: Sequence[TriageRow], rules: TriageRules) -> Suggestion:
 
 
 def page(rows: Sequence[TriageRow], suggestion: Suggestion) -> str:
-    """Write the Markdown that an operator decides by: the suggestion, then a table of the rows."""
+    """Write the Markdown that an operator decides by in a dialog: the suggestion, then what it rests on."""
     what: str = suggestion.decision
     if suggestion.decision == "throttle":
         what = f"throttle {suggestion.scenario} to {suggestion.share:.0%}"
-    lines = [
-        f"**Suggested: {what}.** {suggestion.why}",
-        "",
-        "| Row | Cause | Verdict | What was seen | Limit | Over since | Query |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    lines = [f"**Suggested: {what}.** {suggestion.why}", ""]
+    for row in rows:
+        if row.verdict == "not matched":
+            continue
+        since = f" since {row.onset:%H:%M:%S} UTC" if row.onset else ""
+        link = f" [Query]({row.link})" if row.link else ""
+        lines.append(f"- **{row.row}** {_MARKS[row.verdict].strip('*')}{since}: {row.cause}. {row.evidence}{link}")
+    others = [row.row for row in rows if row.verdict == "not matched"]
+    if others:
+        lines += ["", f"Not matched: {', '.join(others)}."]
+    return "\n".join(lines) + "\n"
+
+
+def table(rows: Sequence[TriageRow]) -> str:
+    """Write all rows with their queries as a Markdown table."""
+    lines = ["| Row | Cause | Verdict | What was seen | Limit | Over since | Query |", "|---|---|---|---|---|---|---|"]
     for row in rows:
         query = f"`{row.query}`" if row.query else "-"
         cells = (

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from blocks.models.record import TriageRow
 from blocks.models.triage import CAUSES, Measure, Row, Signal, Subject, TriageRules, Unit
-from tasks.rules.triage import page, rank, suggest
+from tasks.rules.triage import page, rank, suggest, table
 
 BREACH = datetime(2026, 11, 25, 2, 0, tzinfo=UTC)
 RULES = TriageRules()
@@ -211,15 +211,19 @@ def test_a_second_match_is_named_beside_the_decision() -> None:
 def test_the_page_is_one_table_whose_cells_survive_pipes() -> None:
     asked = signal("prisma-pool", subject()).model_copy(update={"query": 'x{a=~"b|c"}', "link": "http://p/graph?q"})
     rows = ranked(asked, signal("oom-kill", problem="No kernel log."))
-    lines = page(rows, suggest(rows, RULES)).splitlines()
-    assert lines[0].startswith("**Suggested: resume.** Queries of bet wait")
-    table = lines[2:]
-    assert len(table) == 8
-    assert {line.replace(r"\|", "").count("|") for line in table} == {8}
-    assert r'`x{a=~"b\|c"}` [open](http://p/graph?q)' in table[2]
-    assert "01:59:50 UTC" in table[2]
-    assert "could not be judged" in table[3]
-    assert "No kernel log." in table[3]
+    lines = table(rows).splitlines()
+    assert len(lines) == 8
+    assert {line.replace(r"\|", "").count("|") for line in lines} == {8}
+    assert r'`x{a=~"b\|c"}` [open](http://p/graph?q)' in lines[2]
+    assert "01:59:50 UTC" in lines[2]
+    assert "could not be judged" in lines[3]
+    assert "No kernel log." in lines[3]
+    said = page(rows, suggest(rows, RULES)).splitlines()
+    assert said[0].startswith("**Suggested: resume.** Queries of bet wait")
+    assert said[2].startswith("- **prisma-pool** matched since 01:59:50 UTC: ")
+    assert said[2].endswith("[Query](http://p/graph?q)")
+    assert said[3].startswith("- **oom-kill** could not be judged: ")
+    assert said[5] == "Not matched: " + ", ".join(row.row for row in rows[2:]) + "."
 
 
 def test_the_page_says_what_is_throttled_and_to_what() -> None:
