@@ -140,7 +140,7 @@ def refine(run: Run, watch: LoadWatch, ascent: Ascent) -> None:
         if not watch.rearm(plan, prepare_segments(run, watch, plan)):
             return
         amount = plan.levels[probe - 1].amount
-        if _bears(run, watch, probe):
+        if _bears(run, watch, probe, stable + 1):
             low = probe
             ascent.refined(amount)
         else:
@@ -155,11 +155,11 @@ def refine(run: Run, watch: LoadWatch, ascent: Ascent) -> None:
         run.journal.append("ramp", "note", text=f"Refining the ceiling: {amount:g} {plan.unit} was {said}.")
 
 
-def _bears(run: Run, watch: LoadWatch, probe: int) -> bool:
-    """Rise to a probe and judge it."""
+def _bears(run: Run, watch: LoadWatch, probe: int, breached: int) -> bool:
+    """Rise to a probe below the breached stage and judge it."""
     steady_from: datetime | None = None
     for number in range(1, probe + 1):
-        if not start_stage(run, watch, number, held=False):
+        if not start_stage(run, watch, number, towards=breached):
             return False
         steady_from = wait_for_level(run, watch, number, held=False)
         if steady_from is None:

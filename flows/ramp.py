@@ -159,7 +159,7 @@ def _rise(  # noqa: PLR0913, PLR0917 - the form of a ramp
     assert isinstance(progress, UUID)
     levels = watch.plan.levels
     for below in range(1, start):
-        if not start_stage(run, watch, below, held=False) or not wait_for_level(run, watch, below, held=False):
+        if not start_stage(run, watch, below, towards=start) or not wait_for_level(run, watch, below, held=False):
             return
     number, started = start, False
     while number <= len(levels):

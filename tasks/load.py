@@ -197,14 +197,14 @@ def prepare_whole(run: Run, watch: LoadWatch, plan: LoadPlan) -> tuple[Segment, 
     return segments
 
 
-def start_stage(run: Run, watch: LoadWatch, number: int, *, held: bool = True) -> bool:
+def start_stage(run: Run, watch: LoadWatch, number: int, *, towards: int | None = None) -> bool:
     """Start the segments of a stage on all load generators at once.
 
     Args:
         run: the run.
         watch: the load.
         number: the stage.
-        held: whether the stage is held; one that is only risen through is no stage of the record.
+        towards: the stage that is to be held when this one is only risen through: it is no stage of the record then.
 
     Returns:
         Whether it was started: the guard may have stopped the load just now.
@@ -212,10 +212,10 @@ def start_stage(run: Run, watch: LoadWatch, number: int, *, held: bool = True) -
     if not watch.may_start():
         return False
     chosen = [segment for segment in watch.segments if segment.stage == number]
-    if held:
+    if towards is None:
         enter_stage(run, watch, number)
     else:
-        watch.enter_stage(number)
+        watch.enter_stage(towards)
     with ThreadPoolExecutor(len(chosen)) as pool:
         return all(pool.map(lambda segment: _start(run, watch, segment), chosen))
 

@@ -70,7 +70,7 @@ class TriageRules(Frozen):
         0.6,
         gt=0,
         lt=1,
-        description="Part of the time k6 was ready and waited for a CPU; measured: up to 0.48 healthy, from 0.76 saturated.",
+        description="Part of the time k6 was ready and waited for a CPU; on a shared machine it may be high without lag, so lag decides too.",
     )
     same_onset_s: float = Field(
         5.0, ge=0, le=120, description="Onsets this close count as one: the sources are sampled at different times."
