@@ -72,7 +72,7 @@ def reading_between(address: str, before: Counters, after: Counters, lag_ms: flo
     """Return what happened between two readings of a load generator.
 
     k6's wait is the part of the time in which its threads were ready and did not run. Measured with 2,500 virtual users on
-    two cores: 0.26 to 0.48 healthy, 0.76 to 0.90 beside six programs that compute.
+    two cores: 0.26 to 0.57 healthy, 0.76 to 0.90 beside six programs that compute.
     """
     ticks = after.total - before.total
     waited_s, ran_s = after.waited_s - before.waited_s, after.ran_s - before.ran_s

@@ -67,7 +67,7 @@ class TriageRules(Frozen):
     )
     k6_cpu_busy: float = Field(0.9, gt=0, lt=1, description="CPU of the load generator's host, 0 to 1.")
     k6_run_queue_share: float = Field(
-        0.6,
+        0.7,
         gt=0,
         lt=1,
         description="Part of the time k6 was ready and waited for a CPU; on a shared machine it may be high without lag, so lag decides too.",

@@ -89,8 +89,9 @@ def run_command(  # noqa: PLR0913 - a process has this many sides
 
 def _hearing_interrupts(program: str) -> tuple[str, ...]:
     """Return what makes a command hear SIGINT when this process was started deaf to it, as shells start background jobs."""
+    env = shutil.which("env")
     deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    return ("env", "--default-signal=INT") if deaf and shutil.which(program) else ()
+    return (env, "--default-signal=INT") if env and deaf and shutil.which(program) else ()
 
 
 def _end(process: subprocess.Popen[str]) -> None:

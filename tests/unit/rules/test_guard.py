@@ -225,7 +225,7 @@ def test_a_saturated_load_generator_is_named_and_inconclusive() -> None:
     assert found[1] == Breached(
         "load generator 10.0.0.1 is saturated",
         "iterations end 60 ms late, CPU busy 97%, k6 waiting for a CPU 80%",
-        "20 ms with CPU 90% or waiting 60% in 3 of 4 readings",
+        "20 ms with CPU 90% or waiting 70% in 3 of 4 readings",
         verdict=Verdict.INCONCLUSIVE,
     )
 
