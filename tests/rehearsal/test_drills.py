@@ -1,4 +1,4 @@
-"""Short drills: one that is fixed and resumed, one that is throttled."""
+"""A short drill: a fault that is detected, ranked, fixed, and gone on from; `make drills` runs all of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LATEST = PROJECT / "runs" / "latest"
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(900)]
 
 
-@pytest.mark.parametrize("row", ["prisma-pool", "bullmq-backlog"])
+@pytest.mark.parametrize("row", ["prisma-pool"])
 def test_a_drill_ends_as_the_matrix_says(row: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "deployments.rehearsal.drills", "run", row, "--seed", "1"],
