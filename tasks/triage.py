@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -117,8 +118,9 @@ class _Look:
             query=queries.db_query_p95_ms(self.names, self.rules.window_s),
             subject="{service_name}", name="p95 of {span_name}", unit="ms", limit=self.rules.db_query_p95_ms,
         )  # fmt: skip
-        # A span is exported and scraped after its request.
-        at = min(datetime.now(UTC), self.detected + timedelta(seconds=self.rules.span_lag_s))
+        # A span is exported and scraped after its request: asked at once, a quick breach would leave no trace here.
+        at = self.detected + timedelta(seconds=self.rules.span_lag_s)
+        time.sleep(max(0.0, (at - datetime.now(UTC)).total_seconds()))
         prometheus = prometheus_of(self.run)
         subjects, problem = self._ask(prometheus, asked, at)
         return self._signal("prisma-pool", prometheus, asked, subjects, problem)
