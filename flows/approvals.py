@@ -80,9 +80,7 @@ def ask(  # noqa: PLR0913, PLR0917 - a question has this many parts
         form: what may be answered; has the fields ``decision`` and ``name``.
     """
     get_run_logger().info("WAITING for an answer: %s", asked)
-    show_question(
-        run, f"**{asked}** Press Resume on [the page of the {phase} run]({url_for('flow-run', flow_run.id)})."
-    )
+    show_question(run, f"**{asked}** Press Resume on {_own_page(phase)}.")
     began = time.monotonic()
     problem = ""
     while True:
