@@ -1,22 +1,42 @@
-"""Taking everything down: plain functions that work however the run ended, and may be called again."""
+"""Taking everything down: plain functions that work however the run ended, without Prefect, and may be called again."""
 
 from __future__ import annotations
 
+import contextlib
+import platform
 import shutil
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from blocks.models.errors import Failed, RampartError
+from blocks.models.errors import Failed, RampartError, Refused, Unavailable
+from blocks.models.lease import LeaseState, Link
 from blocks.models.verdict import Verdict, failed, passed
 from tasks.account import account_of
 from tasks.checks import PhaseStopped, check
 from tasks.infrastructure import terraform_of
+from tasks.lease import (
+    TEARDOWN_MINUTES,
+    Held,
+    give_up,
+    held_by_this_process,
+    newest,
+    release,
+    renewing,
+    require_lease,
+    state_of,
+    take,
+)
 from tasks.load import stop_all_load
+from tasks.log import run_logger
 from tasks.run import Run
+from tasks.unfinished import is_clean
 
 # What is being deleted may still be listed for this long.
 _SETTLE_S = 60.0
 _SETTLE_POLL_S = 1.0
+# Several may take a stale lease at once; one wins each epoch.
+_TAKE_TRIES = 5
 
 
 def tear_down(run: Run) -> None:
@@ -27,27 +47,130 @@ def tear_down(run: Run) -> None:
     """
     began = time.monotonic()
     problems: list[str] = []
-    registries = _registries(run)
-    for step in (_stop_load, _destroy, _delete_registries, _sweep):
-        try:
-            step(run)
-        except (PhaseStopped, RampartError) as error:
-            problems.append(str(error))
-    _forget_secrets(run)
-    record = run.record()
-    destroyed = [
-        event for event in run.journal.read()[0] if event.kind == "terraform" and event.data["operation"] == "destroy"
-    ]
-    run.journal.append(
-        "teardown", "teardown",
-        verdict=(Verdict.FAIL if problems else Verdict.PASS).value,
-        destroyed=sum(event.data["destroyed"] for event in destroyed),
-        leftover=_leftover(run),
-        ecr_deleted=sorted(set(registries) - set(_registries(run))),
-        seconds=round(time.monotonic() - began, 1),
-    )  # fmt: skip
+    with _leased(run, problems) as ours:
+        registries = _try(run, problems, _registries) or []
+        for step in (_stop_load, _destroy if ours else _leave_state_alone, _delete_registries, _sweep):
+            _try(run, problems, step)
+        _forget_secrets(run)
+        left = _try(run, problems, _leftover)
+        destroyed = [
+            event
+            for event in run.journal.read()[0]
+            if event.kind == "terraform" and event.data["operation"] == "destroy"
+        ]
+        run.journal.append(
+            "teardown", "teardown",
+            verdict=(Verdict.FAIL if problems else Verdict.PASS).value,
+            destroyed=sum(event.data["destroyed"] for event in destroyed),
+            leftover=left or [],
+            ecr_deleted=sorted(set(registries) - set(_try(run, problems, _registries) or [])),
+            seconds=round(time.monotonic() - began, 1),
+        )  # fmt: skip
+        _end_lease(run, problems, left or [])
     if problems:
-        raise PhaseStopped(f"{problems[0]} (run {record.run_id})")
+        raise PhaseStopped(f"{problems[0]} (run {run.id})")
+
+
+def list_left(run: Run) -> list[tuple[str, str]]:
+    """List what carries the run's tag, as (kind, id); nothing is deleted."""
+    return [("resource", name) for name in _leftover(run)]
+
+
+def _try(run: Run, problems: list[str], step: Callable[[Run], Any]) -> Any:  # noqa: ANN401 - whatever the step returns
+    """Work off a step; what goes wrong in it keeps no other step, and is not swallowed."""
+    try:
+        return step(run)
+    except (PhaseStopped, RampartError) as error:
+        problems.append(str(error))
+    except Exception as error:  # noqa: BLE001 - named in the problems; the other steps are still tried
+        run_logger().exception("A step of the teardown failed")
+        problems.append(f"{step.__name__.strip('_')} failed: {type(error).__name__}: {error}")
+    return None
+
+
+@contextlib.contextmanager
+def _leased(run: Run, problems: list[str]) -> Iterator[bool]:
+    """Hold the lease of the run's environment while it is taken down; yields whether Terraform's state is this run's.
+
+    The run's own process holds it already. Anybody else takes the next epoch, so that the run's process, should it
+    still live, makes nothing more. While Prefect does not answer, the lock of the run's ending alone serialises.
+    """
+    if _holds(run):
+        yield True
+        return
+    try:
+        held = _take_over(run)
+    except Refused as refusal:
+        run.journal.append("teardown", "note", text=str(refusal))
+        yield False
+        return
+    except Unavailable as error:
+        run.journal.append("teardown", "note", text=f"Taken down without a lease: {error}")
+        yield True
+        return
+    except RampartError as error:
+        problems.append(str(error))
+        yield False
+        return
+    with renewing(held):
+        yield True
+
+
+def _holds(run: Run) -> bool:
+    """Whether this process holds the newest epoch; while Prefect is silent, as far as it knows."""
+    try:
+        require_lease(run)
+    except Refused:
+        return False
+    except Unavailable:
+        return held_by_this_process(run) is not None
+    return True
+
+
+def _still_holds(run: Run) -> None:
+    """See right before something is deleted that nobody else took this over.
+
+    Raises:
+        Refused: somebody did.
+    """
+    with contextlib.suppress(Unavailable):
+        if held_by_this_process(run) is not None:
+            require_lease(run)
+
+
+def _take_over(run: Run) -> Held:
+    for _ in range(_TAKE_TRIES):
+        link = newest(run.environment_name)
+        state, why = state_of(link)
+        if link is not None and link.lease is not None and link.lease.run_id != run.id and state is not LeaseState.FREE:
+            raise Refused(
+                f"Terraform's state belongs to another run ({why}), so it is left alone; what carries the tag of run {run.id} is deleted."
+            )
+        if state is LeaseState.HELD and link is not None and _taken_down_elsewhere(link):
+            raise Failed(f"Another machine takes this run down: {why}. Wait for it, or start teardown again later.")
+        held = take(run, link, TEARDOWN_MINUTES, "teardown")
+        if held is not None:
+            if state is LeaseState.STALE:
+                run.journal.append("teardown", "note", text=f"The lease was taken over: {why}.")
+            return held
+    raise Failed(f"The lease of {run.environment_name} was taken by others {_TAKE_TRIES} times; start teardown again.")
+
+
+def _taken_down_elsewhere(link: Link) -> bool:
+    """Whether another machine's teardown holds the lease; one of this machine would hold the lock of the run's ending."""
+    return link.lease is not None and link.lease.purpose == "teardown" and link.lease.host != platform.node()
+
+
+def _end_lease(run: Run, problems: list[str], left: list[str]) -> None:
+    try:
+        if problems:
+            give_up(run, tuple(left))
+        else:
+            release(run)
+    except Unavailable as error:
+        run.journal.append(
+            "teardown", "note", text=f"The lease could not be released: {error} The janitor releases it."
+        )
 
 
 def _forget_secrets(run: Run) -> None:
@@ -62,8 +185,18 @@ def _stop_load(run: Run) -> None:
         run.journal.append("teardown", "note", text=f"{stopped} k6 processes were still running and were stopped.")
 
 
+def _leave_state_alone(run: Run) -> None:
+    if is_clean(run.journal.read()[0]):
+        return
+    with check(run, "teardown.destroy") as checking:
+        checking.judge(
+            failed("Terraform's state is another run's and was left alone; the sweep deletes by this run's tag.")
+        )
+
+
 def _destroy(run: Run) -> None:
     with check(run, "teardown.destroy") as checking:
+        _still_holds(run)
         terraform = terraform_of(run)
         destroyed: list[str] = []
 

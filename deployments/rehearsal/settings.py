@@ -5,8 +5,6 @@ from __future__ import annotations
 import getpass
 from pathlib import Path
 
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import WorkPoolCreate
 from prefect_aws import AwsClientParameters, AwsCredentials
 from pydantic import SecretStr
 
@@ -26,13 +24,9 @@ _RESOURCES = 58
 _LOAD, _TIME = 0.01, 1 / 60
 
 
-def register(stack: Stack) -> None:
-    """Save the rehearsal's blocks, the real load profile beside them, and the work pool."""
+def save_rehearsal_blocks(stack: Stack) -> None:
+    """Save the rehearsal's blocks, and the real load profile beside them."""
     ports = stack.ports
-    with get_client(sync_client=True) as client:
-        client.create_work_pool(WorkPoolCreate(name=layout.POOL, type="process"), overwrite=True)
-    PerfEnvironment.register_type_and_schema()
-    LoadProfile.register_type_and_schema()
     credentials = AwsCredentials(
         aws_access_key_id=_KEY,
         aws_secret_access_key=SecretStr(_KEY),

@@ -138,7 +138,7 @@ def down(say: Say, stack: Stack | None = None) -> None:
     if stack is None:
         say("no stack is running")
         return
-    workers = [process for process in stack.processes if process["name"] == "worker"]
+    workers = [process for process in stack.processes if process["name"].startswith("worker-")]
     end(workers)
     _stop_containers(stack, say)
     for left in stack.tenancy().move_out() if stack.grafana.url else ():
@@ -300,19 +300,24 @@ def _traces(stack: Stack) -> list[str]:
 def _register(stack: Stack, say: Say) -> None:
     environment = stack.environment()
     os.environ.update({key: value for key, value in environment.items() if key.startswith(("PREFECT_", "RAMPART_"))})
+    for pool in layout.POOLS:
+        body = {"name": pool, "type": "process"}
+        httpx.post(f"{stack.prefect_url}/api/work_pools/", json=body, timeout=30).raise_for_status()
+        start_worker(stack, pool)
     _must([_python(), "-m", "deployments.rehearsal", "register"], environment)
-    _start(
-        stack, "worker",
-        [_python(), "-m", "prefect", "worker", "start", "--pool", layout.POOL, "--type", "process", "--name", "rehearsal"],
-    )  # fmt: skip
-    _must(
-        [_python(), "-m", "prefect", "--no-prompt", "deploy", "--prefect-file", "deployments/prefect.yaml", "--all"],
-        environment,
-    )
-    # A stack left up over night has no environment named perf: nothing is to start by itself here.
-    nightly = httpx.get(f"{stack.prefect_url}/api/deployments/name/nightly-smoke/nightly-smoke").raise_for_status()
-    httpx.post(f"{stack.prefect_url}/api/deployments/{nightly.json()['id']}/pause_deployment").raise_for_status()
-    say("blocks and deployments are registered")
+    # A stack left up over night has no environment named perf, and a janitor beside a run costs it a core for seconds:
+    # nothing is to start by itself here, but for the automation that wakes the janitor after a crash.
+    for name in ("nightly-smoke", "janitor"):
+        found = httpx.get(f"{stack.prefect_url}/api/deployments/name/{name}/{name}", timeout=30).raise_for_status()
+        url = f"{stack.prefect_url}/api/deployments/{found.json()['id']}/pause_deployment"
+        httpx.post(url, timeout=30).raise_for_status()
+    say("blocks, deployments and automations are registered")
+
+
+def start_worker(stack: Stack, pool: str) -> None:
+    """Start a worker of a pool."""
+    argv = [_python(), "-m", "prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", pool]
+    _start(stack, f"worker-{pool}", argv)
 
 
 def _start(stack: Stack, name: str, argv: list[str], settings: Mapping[str, str] | None = None) -> None:
