@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from blocks.models.errors import Failed, RampartError
 from blocks.models.verdict import Verdict, failed, passed
 from tasks.account import account_of
 from tasks.checks import PhaseStopped, check
+from tasks.clients.sweep.resources import Swept
+from tasks.clients.sweep.sweeping import find, sweep
 from tasks.infrastructure import terraform_of
 from tasks.load import stop_all_load
 from tasks.run import Run
 
-# What is being deleted may still be listed for this long.
-_SETTLE_S = 60.0
-_SETTLE_POLL_S = 1.0
+REPOSITORY = "image repository"
 
 
 def tear_down(run: Run) -> None:
@@ -27,10 +28,18 @@ def tear_down(run: Run) -> None:
     """
     began = time.monotonic()
     problems: list[str] = []
-    registries = _registries(run)
-    for step in (_stop_load, _destroy, _delete_registries, _sweep):
+    registries: list[str] = []
+    swept: list[Swept] = []
+    for step in (
+        lambda: registries.extend(_registries(run)),
+        lambda: _stop_load(run),
+        lambda: _destroy(run),
+        lambda: swept.extend(_sweep(run)),
+        lambda: _judge_registries(run, swept),
+        lambda: _judge_sweep(run, swept),
+    ):
         try:
-            step(run)
+            step()
         except (PhaseStopped, RampartError) as error:
             problems.append(str(error))
     _forget_secrets(run)
@@ -42,8 +51,8 @@ def tear_down(run: Run) -> None:
         "teardown", "teardown",
         verdict=(Verdict.FAIL if problems else Verdict.PASS).value,
         destroyed=sum(event.data["destroyed"] for event in destroyed),
-        leftover=_leftover(run),
-        ecr_deleted=sorted(set(registries) - set(_registries(run))),
+        leftover=[str(item.resource) for item in swept if item.left],
+        ecr_deleted=sorted(set(registries) - {item.resource.id for item in swept if item.left}),
         seconds=round(time.monotonic() - began, 1),
     )  # fmt: skip
     if problems:
@@ -71,8 +80,8 @@ def _destroy(run: Run) -> None:
             if event.get("type") == "apply_complete" and event["hook"]["action"] == "delete":
                 destroyed.append(event["hook"]["resource"]["addr"])
 
-        if terraform.state_addresses():
-            terraform.destroy(follow)
+        account_of(run).require(run.environment.account_id)
+        terraform.destroy(run.id, follow)
         run.journal.append("teardown", "terraform", operation="destroy", destroyed=len(destroyed))
         left = terraform.state_addresses()
         if left:
@@ -83,38 +92,37 @@ def _destroy(run: Run) -> None:
             checking.judge(passed(f"{len(destroyed)} resources destroyed; the state is empty"))
 
 
-def _delete_registries(run: Run) -> None:
+def _sweep(run: Run) -> tuple[Swept, ...]:
+    swept = sweep(account_of(run), run.environment.account_id, run.id)
+    run.journal.append(
+        "teardown", "note",
+        text=f"swept: {'; '.join(str(item) for item in swept) or 'Terraform left nothing'}",
+    )  # fmt: skip
+    return swept
+
+
+def _judge_registries(run: Run, swept: Sequence[Swept]) -> None:
     with check(run, "teardown.registries") as checking:
-        account = account_of(run)
-        ours = account.tagged_repositories("rampart_run_id", run.id)
-        for name in ours:
-            account.delete_repository(name)
-        left = account.tagged_repositories("rampart_run_id", run.id)
-        if left:
-            checking.judge(
-                failed(
-                    f"{', '.join(left)} could not be deleted; remove: aws ecr delete-repository --force --repository-name …"
-                )
-            )
-        else:
-            checking.judge(passed(f"none of the run's repositories is left; swept: {', '.join(ours) or 'nothing'}"))
-
-
-def _sweep(run: Run) -> None:
-    with check(run, "teardown.sweep") as checking:
-        deadline = time.monotonic() + _SETTLE_S
-        while (left := _leftover(run)) and time.monotonic() < deadline:
-            time.sleep(_SETTLE_POLL_S)
-        if left:
+        if left := _registries(run):
             raise Failed(
-                f"{len(left)} things of the run are left: {', '.join(left[:8])}; delete them by hand: they cost money."
+                f"{', '.join(left)} could not be deleted; remove: aws ecr delete-repository --force --repository-name …"
+            )
+        gone = [item.resource.id for item in swept if item.resource.kind == REPOSITORY]
+        checking.judge(passed(f"none of the run's repositories is left; swept: {', '.join(gone) or 'nothing'}"))
+
+
+def _judge_sweep(run: Run, swept: Sequence[Swept]) -> None:
+    with check(run, "teardown.sweep") as checking:
+        if left := [item for item in swept if item.left]:
+            raise Failed(
+                f"{len(left)} things of the run are left and cost money: {'; '.join(str(item) for item in left[:8])}"
+            )
+        if missed := find(account_of(run), run.environment.account_id, run.id):
+            raise Failed(
+                f"{len(missed)} things of the run appeared late: {', '.join(map(str, missed[:8]))}; start the teardown again."
             )
         checking.judge(passed(f"nothing carries the tag rampart_run_id={run.id}"))
 
 
-def _leftover(run: Run) -> list[str]:
-    return [*account_of(run).tagged("rampart_run_id", run.id), *_registries(run)]
-
-
 def _registries(run: Run) -> list[str]:
-    return list(account_of(run).tagged_repositories("rampart_run_id", run.id))
+    return [item.id for item in find(account_of(run), run.environment.account_id, run.id, REPOSITORY)]
