@@ -134,7 +134,7 @@ def _report(run: Run) -> None:
 
 def _listed(run: Run) -> State[Any]:
     left = list_left(run)
-    text = "\n".join(["| kind | id |", "|---|---|", *(f"| {kind} | `{name}` |" for kind, name in left)])
+    text = "\n".join(["| kind | id |", "|---|---|", *(f"| {item.kind} | `{item.id}` |" for item in left)])
     create_markdown_artifact(text, key=f"left-{run.id}", description=f"What carries the tag of run {run.id}.")
     return Completed(message=f"{len(left)} things carry the run's tag; nothing was deleted")
 

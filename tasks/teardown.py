@@ -6,7 +6,7 @@ import contextlib
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from blocks.models.errors import Failed, RampartError, Refused, Unavailable
@@ -14,6 +14,8 @@ from blocks.models.lease import LeaseState, Link
 from blocks.models.verdict import Verdict, failed, passed
 from tasks.account import account_of
 from tasks.checks import PhaseStopped, check
+from tasks.clients.sweep.resources import Resource, Swept
+from tasks.clients.sweep.sweeping import find, sweep
 from tasks.infrastructure import terraform_of
 from tasks.lease import (
     TEARDOWN_MINUTES,
@@ -32,15 +34,13 @@ from tasks.log import run_logger
 from tasks.run import Run
 from tasks.unfinished import is_clean
 
-# What is being deleted may still be listed for this long.
-_SETTLE_S = 60.0
-_SETTLE_POLL_S = 1.0
+_REPOSITORY = "image repository"
 # Several may take a stale lease at once; one wins each epoch.
 _TAKE_TRIES = 5
 
 
 def tear_down(run: Run) -> None:
-    """Stop all load, destroy with Terraform, and look for what is left by tag; every step is tried.
+    """Stop all load, destroy with Terraform, and sweep what is left by tag; every step is tried.
 
     Raises:
         PhaseStopped: something is left, or could not be looked for; the checks name it.
@@ -49,31 +49,35 @@ def tear_down(run: Run) -> None:
     problems: list[str] = []
     with _leased(run, problems) as ours:
         registries = _try(run, problems, _registries) or []
-        for step in (_stop_load, _destroy if ours else _leave_state_alone, _delete_registries, _sweep):
+        for step in (_stop_load, _destroy if ours else _leave_state_alone):
             _try(run, problems, step)
+        swept: tuple[Swept, ...] | None = _try(run, problems, _sweep)
+        _try(run, problems, lambda run: _judge_registries(run, swept or ()))
+        gone = _try(run, problems, lambda run: _judge_sweep(run, swept)) is not None
         _forget_secrets(run)
-        left = _try(run, problems, _leftover)
         destroyed = [
             event
             for event in run.journal.read()[0]
             if event.kind == "terraform" and event.data["operation"] == "destroy"
         ]
+        left = [str(item.resource) for item in swept or () if item.left]
         run.journal.append(
             "teardown", "teardown",
             verdict=(Verdict.FAIL if problems else Verdict.PASS).value,
+            clean=gone,
             destroyed=sum(event.data["destroyed"] for event in destroyed),
-            leftover=left or [],
-            ecr_deleted=sorted(set(registries) - set(_try(run, problems, _registries) or [])),
+            leftover=left,
+            ecr_deleted=sorted(set(registries) - {item.resource.id for item in swept or () if item.left}),
             seconds=round(time.monotonic() - began, 1),
         )  # fmt: skip
-        _end_lease(run, problems, left or [])
+        _end_lease(run, left, gone=gone)
     if problems:
         raise PhaseStopped(f"{problems[0]} (run {run.id})")
 
 
-def list_left(run: Run) -> list[tuple[str, str]]:
-    """List what carries the run's tag, as (kind, id); nothing is deleted."""
-    return [("resource", name) for name in _leftover(run)]
+def list_left(run: Run) -> list[Resource]:
+    """List what carries the run's tag; nothing is deleted."""
+    return [item.resource for item in sweep(account_of(run), run.environment.account_id, run.id, dry_run=True)]
 
 
 def _try(run: Run, problems: list[str], step: Callable[[Run], Any]) -> Any:  # noqa: ANN401 - whatever the step returns
@@ -161,12 +165,12 @@ def _taken_down_elsewhere(link: Link) -> bool:
     return link.lease is not None and link.lease.purpose == "teardown" and link.lease.host != platform.node()
 
 
-def _end_lease(run: Run, problems: list[str], left: list[str]) -> None:
+def _end_lease(run: Run, left: list[str], *, gone: bool) -> None:
     try:
-        if problems:
-            give_up(run, tuple(left))
-        else:
+        if gone:
             release(run)
+        else:
+            give_up(run, tuple(left))
     except Unavailable as error:
         run.journal.append(
             "teardown", "note", text=f"The lease could not be released: {error} The janitor releases it."
@@ -204,8 +208,8 @@ def _destroy(run: Run) -> None:
             if event.get("type") == "apply_complete" and event["hook"]["action"] == "delete":
                 destroyed.append(event["hook"]["resource"]["addr"])
 
-        if terraform.state_addresses():
-            terraform.destroy(follow)
+        account_of(run).require(run.environment.account_id)
+        terraform.destroy(run.id, follow)
         run.journal.append("teardown", "terraform", operation="destroy", destroyed=len(destroyed))
         left = terraform.state_addresses()
         if left:
@@ -216,38 +220,40 @@ def _destroy(run: Run) -> None:
             checking.judge(passed(f"{len(destroyed)} resources destroyed; the state is empty"))
 
 
-def _delete_registries(run: Run) -> None:
+def _sweep(run: Run) -> tuple[Swept, ...]:
+    _still_holds(run)
+    swept = sweep(account_of(run), run.environment.account_id, run.id)
+    text = f"Swept: {'; '.join(str(item) for item in swept) or 'Terraform left nothing'}."
+    run.journal.append("teardown", "note", text=text)
+    return swept
+
+
+def _judge_registries(run: Run, swept: Sequence[Swept]) -> None:
     with check(run, "teardown.registries") as checking:
-        account = account_of(run)
-        ours = account.tagged_repositories("rampart_run_id", run.id)
-        for name in ours:
-            account.delete_repository(name)
-        left = account.tagged_repositories("rampart_run_id", run.id)
-        if left:
-            checking.judge(
-                failed(
-                    f"{', '.join(left)} could not be deleted; remove: aws ecr delete-repository --force --repository-name …"
-                )
-            )
-        else:
-            checking.judge(passed(f"none of the run's repositories is left; swept: {', '.join(ours) or 'nothing'}"))
-
-
-def _sweep(run: Run) -> None:
-    with check(run, "teardown.sweep") as checking:
-        deadline = time.monotonic() + _SETTLE_S
-        while (left := _leftover(run)) and time.monotonic() < deadline:
-            time.sleep(_SETTLE_POLL_S)
-        if left:
+        if left := _registries(run):
             raise Failed(
-                f"{len(left)} things of the run are left: {', '.join(left[:8])}; delete them by hand: they cost money."
+                f"{', '.join(left)} could not be deleted; remove: aws ecr delete-repository --force --repository-name …"
+            )
+        gone = [item.resource.id for item in swept if item.resource.kind == _REPOSITORY]
+        checking.judge(passed(f"none of the run's repositories is left; swept: {', '.join(gone) or 'nothing'}"))
+
+
+def _judge_sweep(run: Run, swept: Sequence[Swept] | None) -> bool:
+    """Judge what is left; returns only when nothing is."""
+    with check(run, "teardown.sweep") as checking:
+        if swept is None:
+            raise Failed("The account could not be swept, so nobody knows what is left; start the teardown again.")
+        if left := [item for item in swept if item.left]:
+            raise Failed(
+                f"{len(left)} things of the run are left and cost money: {'; '.join(str(item) for item in left[:8])}"
+            )
+        if missed := find(account_of(run), run.environment.account_id, run.id):
+            raise Failed(
+                f"{len(missed)} things of the run appeared late: {', '.join(map(str, missed[:8]))}; start the teardown again."
             )
         checking.judge(passed(f"nothing carries the tag rampart_run_id={run.id}"))
-
-
-def _leftover(run: Run) -> list[str]:
-    return [*account_of(run).tagged("rampart_run_id", run.id), *_registries(run)]
+    return True
 
 
 def _registries(run: Run) -> list[str]:
-    return list(account_of(run).tagged_repositories("rampart_run_id", run.id))
+    return [item.id for item in find(account_of(run), run.environment.account_id, run.id, _REPOSITORY)]

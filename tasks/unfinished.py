@@ -59,7 +59,7 @@ def is_clean(events: tuple[Event, ...]) -> bool:
     """Whether a teardown saw that nothing is left, and nothing was made since."""
     for event in reversed(events):
         if event.kind == "teardown":
-            return bool(event.data["verdict"] == Verdict.PASS.value)
+            return bool(event.data.get("clean", event.data["verdict"] == Verdict.PASS.value))
         if event.kind == "terraform" and event.data["operation"] == "apply":
             return False
     return False
