@@ -28,7 +28,7 @@ from tasks.guard import hold_reason
 from tasks.lease import Held, is_cancelling, kept_until, newest, renewing, state_of, take
 from tasks.load import stop_all_load
 from tasks.run import Run, lay_out, open_run
-from tasks.unfinished import finished
+from tasks.unfinished import finished, where_it_ended
 
 # The forms' defaults, for a run that was started without them.
 _DEFAULTS: dict[str, Any] = {"environment": "perf", "profile": "stepped-ramp"}
@@ -53,7 +53,11 @@ def _take_over(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> No
         note = f"{flow.name} crashed; what it made is kept until {kept:%H:%M} UTC, then the janitor takes it down."
         dead.journal.append("teardown", "note", text=note)
         return
-    dead.journal.append("teardown", "note", text=f"{flow.name} ended as {state.name}; its teardown was taken over.")
+    dead.journal.append(
+        "teardown",
+        "note",
+        text=f"{flow.name} ended as {state.name} at {where_it_ended(dead)}; its teardown was taken over.",
+    )
     take_over(dead)
 
 

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from blocks.models.errors import Failed
 from tasks.log import run_logger
-from tasks.run import Run, give_back_reserve
+from tasks.run import Run
 
 # Longer than the longest ending: evidence 10 minutes, a destroy 30 minutes with its repetitions, the sweep.
 _WAIT_S = 2 * 3600.0
@@ -45,7 +45,6 @@ def ending(run: Run) -> Iterator[bool]:
                 f"Another process has been ending run {run.id} for {_WAIT_S / 3600:g} hours; look at its page, then start teardown again."
             ) from error
     try:
-        give_back_reserve(run)
         yield waited and teardowns(run) > before
     finally:
         lock.release()
@@ -57,9 +56,9 @@ def teardowns(run: Run) -> int:
 
 
 def closed(run: Run) -> bool:
-    """Whether a report was made after everything else that happened."""
-    events = run.journal.read()[0]
-    return bool(events) and events[-1].kind == "run_closed"
+    """Whether a report was made after the last teardown."""
+    last = next((event for event in reversed(run.journal.read()[0]) if event.kind in {"run_closed", "teardown"}), None)
+    return last is not None and last.kind == "run_closed"
 
 
 @contextmanager

@@ -32,8 +32,8 @@ _logger = logging.getLogger("rampart")
 # The blocks this process loaded last: a teardown goes on with them while Prefect does not answer.
 _LOADED: dict[tuple[str, str], tuple[PerfEnvironment, LoadProfile]] = {}
 # Kept free on the disk from the start and given back at the end: a teardown has to write its journal and Terraform's
-# log also when evidence filled the disk. Both are well below it for a few hundred resources.
-_RESERVE_BYTES = 4 * 2**20
+# log, and the report its page, also when evidence filled the disk. All are well below it.
+_RESERVE_BYTES = 16 * 2**20
 _SECRET_FREE: dict[str, Any] = {"aws_access_key_id": None, "aws_secret_access_key": None, "aws_session_token": None}
 
 

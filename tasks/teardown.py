@@ -31,7 +31,7 @@ from tasks.lease import (
 )
 from tasks.load import stop_all_load
 from tasks.log import run_logger
-from tasks.run import Run
+from tasks.run import Run, give_back_reserve
 from tasks.unfinished import is_clean
 
 _REPOSITORY = "image repository"
@@ -46,6 +46,7 @@ def tear_down(run: Run) -> None:
         PhaseStopped: something is left, or could not be looked for; the checks name it.
     """
     began = time.monotonic()
+    give_back_reserve(run)
     problems: list[str] = []
     with _leased(run, problems) as ours:
         registries = _try(run, problems, _registries) or []

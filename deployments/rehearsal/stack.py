@@ -32,6 +32,7 @@ DASHBOARD = "ebit-perf-test"
 PROJECT = "ebit"
 """Name of the compose project, as the checkout's compose file has it."""
 
+_ENDING_S = 180.0
 _PARTS = ("engine", "grafana", "jaeger")
 _DASHBOARDS = layout.CHECKOUT / "monitoring" / "grafana" / "dashboards"
 
@@ -139,7 +140,8 @@ def down(say: Say, stack: Stack | None = None) -> None:
         say("no stack is running")
         return
     workers = [process for process in stack.processes if process["name"].startswith("worker-")]
-    end(workers)
+    # What a worker runs takes its infrastructure down before it ends.
+    end(workers, patience_s=_ENDING_S)
     _stop_containers(stack, say)
     for left in stack.tenancy().move_out() if stack.grafana.url else ():
         say(f"left over: {left}")
@@ -265,7 +267,7 @@ def _start_servers(stack: Stack, say: Say) -> None:
             say(f"{name} serves")
     if own_grafana is not None:
         stack.grafana_token = own_grafana.make_token(stack.url("grafana"))
-        _write(stack)
+        write(stack)
     if stack.grafana.url:
         stack.tenancy().move_in(_DASHBOARDS / f"{DASHBOARD}.json", stack.url("prometheus"), stack.url("jaeger"))
 
@@ -322,10 +324,11 @@ def start_worker(stack: Stack, pool: str) -> None:
 
 def _start(stack: Stack, name: str, argv: list[str], settings: Mapping[str, str] | None = None) -> None:
     stack.processes.append(start(name, argv, {**stack.environment(), **(settings or {})}))
-    _write(stack)
+    write(stack)
 
 
-def _write(stack: Stack) -> None:
+def write(stack: Stack) -> None:
+    """Keep what runs, for other processes."""
     part = layout.STATE.with_suffix(".part")
     part.write_text(json.dumps(asdict(stack)))
     part.chmod(0o600)
