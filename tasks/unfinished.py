@@ -11,7 +11,6 @@ from blocks.perf_environment import PerfEnvironment
 from tasks.clients.journal import Journal
 from tasks.run import Run
 
-
 _ENDINGS = {"collect", "teardown", "report"}
 
 
