@@ -15,7 +15,7 @@ from blocks.models.verdict import failed, passed
 from flows.phase import phase
 from tasks.checks import check
 from tasks.dashboard import find_trace, judge_traces, keep_snapshot, keep_traces, photograph_stages
-from tasks.evidence import exact_numbers, fetch_results, write_summary
+from tasks.evidence import fetch_results, judge_results, note_stages
 from tasks.run import Run
 
 
@@ -28,10 +28,15 @@ def collect(run_id: str, environment: str, profile: str) -> State[Any]:
         if not record.smoke:
             return opened.outcome
         with check(run, "collect.results", needed=False) as checking:
-            checking.judge(fetch_results(run))
+            results = fetch_results(run, record)
+            if results.problems:
+                # What did not come the first time may come the second.
+                results = fetch_results(run, record)
+            checking.judge(judge_results(run, results))
         stages = record.stages
         if stages:
-            _note_stages(run)
+            with check(run, "ramp.stage_notes", needed=False) as checking:
+                checking.judge(note_stages(run, results))
         # Pictures, snapshots and traces come from different servers: they are taken beside each other.
         pictures = photograph_stages.submit(run, stages)
         snapshots = [keep_snapshot.submit(run, name, start, end) for name, start, end in _times(run, stages)]
@@ -47,30 +52,6 @@ def collect(run_id: str, environment: str, profile: str) -> State[Any]:
         if stages:
             _stage_evidence(run, pictures)
     return opened.outcome
-
-
-def _note_stages(run: Run) -> None:
-    """Lay exact numbers over the live ones."""
-    with check(run, "ramp.stage_notes", needed=False) as checking:
-        numbers = exact_numbers(run, run.record())
-        for number, endpoints in numbers.items():
-            file = write_summary(run, number, endpoints)
-            handshakes = next((item.error_rate for item in endpoints if item.name == "ws"), None)
-            run.journal.append(
-                "collect", "stage_numbers", number=number, summary=run.relative(file),
-                ws_handshake_success=None if handshakes is None else 1 - handshakes,
-                endpoints=[item.model_dump(exclude_none=True) for item in endpoints],
-            )  # fmt: skip
-        wanted = set(run.profile.smoke.endpoints)
-        thin = [number for number, endpoints in numbers.items() if {item.name for item in endpoints} < wanted]
-        if thin or not numbers:
-            checking.judge(
-                failed(
-                    f"Stage {', '.join(map(str, thin)) or '1'} has no numbers for some of {', '.join(sorted(wanted))}."
-                )
-            )
-        else:
-            checking.judge(passed(f"{len(numbers)} stages with exact numbers of {', '.join(sorted(wanted))}"))
 
 
 def _stage_evidence(run: Run, pictures: PrefectFuture[dict[int, Path]]) -> None:
