@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,6 @@ from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.logging import get_run_logger
 
 from blocks.models.errors import NoData, RampartError
 from blocks.models.record import Record, Stage
@@ -25,6 +25,7 @@ from tasks.rules.numbers import stage_end
 from tasks.run import Run
 from tasks.sut import sut_of
 
+_logger = logging.getLogger("rampart")
 _LOG_LINES = 200
 _KERNEL_S = 20.0
 # What collect may take for what was not taken while the stages were held; the infrastructure costs money meanwhile.
@@ -105,8 +106,8 @@ def _take(take: Piece, run: Run, stage: Stage, end: datetime) -> tuple[Fields, s
         return take(run, stage, end), ""
     except (RampartError, OSError) as error:
         return {}, str(error)
-    except Exception as error:  # noqa: BLE001 - a piece that cannot be taken keeps neither the others nor the ramp
-        get_run_logger().exception("Evidence of stage %d", stage.number)
+    except Exception as error:
+        _logger.exception("Evidence of stage %d", stage.number)
         return {}, f"{type(error).__name__}: {error}"
 
 

@@ -85,7 +85,6 @@ def judge_results(run: Run, results: Results) -> Judgement:
     return passed(f"{results.copied} files with equal hashes, in the evidence and in {where}")
 
 
-@task
 def exact_numbers(run: Run, record: Record) -> dict[int, StageNumbers]:
     """Return each stage's exact numbers, of its steady part and of its rise, from the raw samples."""
     samples = Samples(sorted((run.evidence / "results").glob(f"loadgen-*/segment-*/{_PARQUET}")))

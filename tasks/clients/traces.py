@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -38,6 +39,8 @@ class Jaeger:
     def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
         self.url = url.rstrip("/")
         self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT, transport=transport)
+        # Whoever asks for one thing does not close it.
+        weakref.finalize(self, self._http.close)
 
     def services(self) -> tuple[str, ...]:
         """Return the services that sent spans."""
