@@ -53,6 +53,7 @@ class EndpointNumbers(Part):
 
     name: str
     requests: int | None = None
+    errors: int | None = None
     error_rate: float | None = None
     p50_ms: float | None = None
     p90_ms: float | None = None
@@ -61,6 +62,17 @@ class EndpointNumbers(Part):
     max_ms: float | None = None
     live_p95_ms: float | None = None
     """As Prometheus showed it during the run: a bucket estimate."""
+    live_error_rate: float | None = None
+    live_note: str | None = None
+    """Says so when the estimate and the exact p95 differ by more than a bucket may."""
+
+
+class CheckNumbers(Part):
+    """A check of the script over the steady part of a stage."""
+
+    name: str
+    passes: int
+    fails: int
 
 
 class ContainerUse(Part):
@@ -92,13 +104,28 @@ class Stage(Part):
     steady_to: datetime | None = None
     gate: Gate | None = None
     endpoints: tuple[EndpointNumbers, ...] = ()
+    rise: tuple[EndpointNumbers, ...] = ()
+    """The same between the stage's start and its steady part, exact."""
+    checks: tuple[CheckNumbers, ...] = ()
     ws_handshake_success: float | None = None
+    live_ws_handshake_success: float | None = None
     sut: tuple[ContainerUse, ...] = ()
     queues: dict[str, float] = Field(default_factory=dict)
     screenshot: str | None = None
     summary: str | None = None
     trace_ids: tuple[TraceId, ...] = ()
     snapshot: str | None = None
+    exemplars: str | None = None
+    stats: str | None = None
+    """CPU and memory of each container over the stage."""
+    logs: str | None = None
+    """The end of the containers' logs."""
+    kernel: str | None = None
+    """What the SUT's kernel killed for memory."""
+    captured: dict[str, datetime] = Field(default_factory=dict)
+    """When a piece of evidence was taken: while the stage was held, or later."""
+    not_captured: dict[str, str] = Field(default_factory=dict)
+    """Why a piece of evidence is not there."""
 
 
 class SegmentRun(Part):
