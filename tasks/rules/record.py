@@ -135,6 +135,8 @@ def _why_not_reached(events: tuple[Event, ...]) -> str:
     for event in events:
         if event.kind == "check" and event.data.get("verdict") in {Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE}:
             return f"the run stopped after {event.data['id']}."
+    if phase := _open_phase(events):
+        return f"the run died in its {phase} phase."
     for event in events:
         if event.kind == "note":
             return str(event.data["text"])
@@ -209,19 +211,20 @@ def _recording(events: tuple[Event, ...]) -> Recording | None:
 
 
 def _unfinished(events: tuple[Event, ...], checks: tuple[Check, ...]) -> Unfinished | None:
-    """Return the phase that began and did not end. The report cannot be it: it is made before its phase ends."""
-    ended = {event.phase for event in events if event.kind == "phase_ended"}
-    begun = [
-        event.phase
-        for event in events
-        if event.kind == "phase_started" and event.phase not in ended and event.phase != "report"
-    ]
-    if not begun:
+    """Return where the run is, or died."""
+    phase = _open_phase(events)
+    if phase is None:
         return None
-    phase = begun[0]
     waiting = next((check.id for check in checks if check.phase == phase and check.verdict is Verdict.NOT_RUN), None)
     last = max(event.at for event in events if event.phase == phase)
     return Unfinished(phase=phase, check=waiting, last_line=last)
+
+
+def _open_phase(events: tuple[Event, ...]) -> str | None:
+    """Return the phase that began and did not end. The report cannot be it: it is made before its phase ends."""
+    ended = {event.phase for event in events if event.kind == "phase_ended"}
+    begun = (event.phase for event in events if event.kind == "phase_started")
+    return next((phase for phase in begun if phase not in ended and phase != "report"), None)
 
 
 def _ceiling(events: tuple[Event, ...]) -> Ceiling:

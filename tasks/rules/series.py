@@ -37,6 +37,7 @@ WANTED: tuple[Wanted, ...] = (
     Wanted("vus", "VUs", "", (lambda names, run_id, _: queries.virtual_users(names, run_id),)),
     Wanted("p95", "ms", "scenario", (queries.p95_ms, queries.ws_p95_ms)),
     Wanted("error_rate", "ratio", "", (queries.error_rate,)),
+    Wanted("ws_success", "ratio", "", (queries.ws_handshake_success,)),
     Wanted("request_rate", "requests/s", "scenario", (queries.request_rate,)),
     Wanted("cpu", "ratio", "name", (lambda names, _, window_s: queries.container_cpu_ratio(names, window_s),)),
     Wanted("memory", "bytes", "name", (lambda names, *_: queries.containers_memory_bytes(names),)),

@@ -223,3 +223,8 @@ def _stop_seconds(record: Record) -> str:
 
 def _trace(record: Record, why: str) -> str:
     return next((item.id for stage in record.stages for item in stage.trace_ids if item.why.startswith(why)), "")
+
+
+def has_fields(text: str) -> bool:
+    """Say whether a text has a field to fill."""
+    return "{{" in text
