@@ -16,7 +16,9 @@ from flows.phase import phase
 from tasks.checks import check
 from tasks.dashboard import find_trace, judge_traces, keep_snapshot, keep_traces, photograph_stages
 from tasks.evidence import exact_numbers, fetch_results, write_summary
+from tasks.recording import record_dashboard
 from tasks.run import Run
+from tasks.series import keep_series
 
 
 @flow(name="collect", flow_run_name="collect of {environment}")
@@ -29,6 +31,7 @@ def collect(run_id: str, environment: str, profile: str) -> State[Any]:
             return opened.outcome
         with check(run, "collect.results", needed=False) as checking:
             checking.judge(fetch_results(run))
+        keep_series(run)
         stages = record.stages
         if stages:
             _note_stages(run)
@@ -46,6 +49,8 @@ def collect(run_id: str, environment: str, profile: str) -> State[Any]:
             checking.judge(passed(f"{len(urls)} snapshots with their data: {', '.join(urls[:2])}"))
         if stages:
             _stage_evidence(run, pictures)
+            with check(run, "ramp.recording", needed=False) as checking:
+                checking.judge(*record_dashboard(run))
     return opened.outcome
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,22 +50,8 @@ def photograph_dashboards(pages: Sequence[tuple[str, Path]], token: str) -> tupl
         Failed: there is no Chromium, or it shows a log-in page.
         Unavailable: a page did not load in time.
     """
-    executable = next((found for name in _NAMES if (found := shutil.which(name))), None)
-    if executable is None:
-        raise Failed("No Chromium was found on PATH; install the system's package chromium for screenshots.")
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=executable, args=_ARGUMENTS)
-            try:
-                page = browser.new_page(
-                    viewport={"width": _WIDTH, "height": _HEIGHT},
-                    extra_http_headers={"Authorization": f"Bearer {token}"} if token else {},
-                )
-                return tuple(_photograph(page, url, file) for url, file in pages)
-            finally:
-                browser.close()
-    except BrowserError as error:
-        raise Unavailable(f"The dashboard's page did not load: {str(error).splitlines()[0][:200]}") from error
+    with open_page(token) as page:
+        return tuple(_photograph(page, url, file) for url, file in pages)
 
 
 def _photograph(page: Page, url: str, file: Path) -> PageView:
@@ -84,3 +71,28 @@ def _photograph(page: Page, url: str, file: Path) -> PageView:
     page.screenshot(path=str(part), full_page=True)
     part.rename(file)
     return PageView(title=page.title(), error_banners=banners)
+
+
+@contextmanager
+def open_page(token: str) -> Iterator[Page]:
+    """Open one page of Chromium and close the browser behind it.
+
+    Raises:
+        Failed: there is no Chromium.
+        Unavailable: the browser, or the page in it, did not do what it was asked in time.
+    """
+    executable = next((found for name in _NAMES if (found := shutil.which(name))), None)
+    if executable is None:
+        raise Failed("No Chromium was found on PATH; install the system's package chromium for screenshots.")
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=executable, args=_ARGUMENTS)
+            try:
+                yield browser.new_page(
+                    viewport={"width": _WIDTH, "height": _HEIGHT},
+                    extra_http_headers={"Authorization": f"Bearer {token}"} if token else {},
+                )
+            finally:
+                browser.close()
+    except BrowserError as error:
+        raise Unavailable(f"The dashboard's page did not load: {str(error).splitlines()[0][:200]}") from error
