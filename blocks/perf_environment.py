@@ -60,6 +60,10 @@ class PerfEnvironment(Block):
     observability: Observability = Field(default_factory=Observability, description="Where the run is watched.")
     metrics: MetricNames = Field(default_factory=MetricNames, description="What the metrics are called.")
     runs_folder: Path = Field(description="Absolute folder of the runs: journal, record, evidence, report.")
+    fill_team_report: bool = Field(
+        False,
+        description="Also fill docs/performance-test-report.md in the checkout; a filled copy is in the evidence anyway.",
+    )
     lease_minutes: int = Field(180, ge=5, le=1440, description="How long a run may keep the infrastructure.")
     address_service: str = Field(
         "https://checkip.amazonaws.com", description="Tells the worker's public address when admin_cidrs is empty."

@@ -15,8 +15,10 @@ from tasks.capture import capture_rest
 from tasks.checks import check
 from tasks.dashboard import find_trace, judge_traces, keep_snapshot
 from tasks.evidence import fetch_results, judge_results, note_stages
+from tasks.recording import record_dashboard
 from tasks.rules.evidence import judge_snapshots, judge_stage_evidence
 from tasks.run import Run
+from tasks.series import keep_series
 
 
 @flow(name="collect", flow_run_name="collect of {environment}")
@@ -33,10 +35,13 @@ def collect(run_id: str, environment: str, profile: str) -> State[Any]:
                 # What did not come the first time may come the second.
                 results = fetch_results(run, record)
             checking.judge(judge_results(run, results))
+        keep_series(run)
         if record.stages:
             with check(run, "ramp.stage_notes", needed=False) as checking:
                 checking.judge(note_stages(run, results))
             _rest_of_the_stages(run)
+            with check(run, "ramp.recording", needed=False) as checking:
+                checking.judge(*record_dashboard(run))
         else:
             _smoke_alone(run)
     return opened.outcome

@@ -181,8 +181,51 @@ class Decision(Part):
     answer: str
     by: str
     waited_seconds: float
+    answered: datetime | None = None
     details: dict[str, Any] = Field(default_factory=dict)
     """Further fields of the form: the stage to resume at, the scenario to throttle and its share."""
+
+
+class Limit(Part):
+    """A rule of the guard, as it was in force."""
+
+    name: str
+    metric: str
+    scope: str = ""
+    operator: str = ">"
+    limit: float
+    window_s: float | None = None
+    for_s: float = 0.0
+    settle_s: float = 0.0
+
+
+class SeriesFile(Part):
+    """Lines over the time of the load, as Prometheus had them; kept as a file of the evidence."""
+
+    name: str
+    file: str | None = None
+    sha256: str | None = None
+    not_captured: str = ""
+    """Why there is no file."""
+
+
+class Recording(Part):
+    """The time-lapse of the dashboard."""
+
+    file: str
+    sha256: str
+    frames: int
+    seconds: float
+    """How long it plays."""
+
+
+class Unfinished(Part):
+    """Where a run is, or where it died: a phase that began and did not end."""
+
+    phase: str
+    check: str | None = None
+    """The first check of the phase without a verdict."""
+    last_line: datetime
 
 
 class Teardown(Part):
@@ -220,6 +263,10 @@ class Record(Part):
     segments: tuple[SegmentRun, ...] = ()
     breaches: tuple[Breach, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    series: tuple[SeriesFile, ...] = ()
+    recording: Recording | None = None
+    unfinished: Unfinished | None = None
     teardown: Teardown | None = None
     cost: Cost = Cost()
     versions: dict[str, str] = Field(default_factory=dict)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -77,6 +77,12 @@ class Photographer:
             self._opened.close()
             raise Unavailable(f"Chromium did not start: {_first_line(error)}") from error
         return self
+
+    @property
+    def page(self) -> Page:
+        """The open page."""
+        assert self._page is not None
+        return self._page
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -173,3 +179,18 @@ def _left_ms(deadline: float) -> float:
 
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0][:200]
+
+
+@contextmanager
+def open_page(token: str) -> Iterator[Page]:
+    """Open one page of Chromium and close the browser behind it.
+
+    Raises:
+        Failed: there is no Chromium.
+        Unavailable: the browser, or the page in it, did not do what it was asked in time.
+    """
+    with Photographer(token) as photographer:
+        try:
+            yield photographer.page
+        except BrowserError as error:
+            raise Unavailable(f"The dashboard's page did not load: {_first_line(error)}") from error

@@ -174,6 +174,16 @@ def services_with_429(names: MetricNames, window_s: float) -> str:
     return f"sum by(service_name)(rate({series}[{go_duration(window_s)}])) > 0"
 
 
+def request_rate(names: MetricNames, run_id: str, window_s: float) -> str:
+    """Requests a second by scenario."""
+    return f'sum by(scenario)(rate({names.http_requests}{{run_id="{run_id}"}}[{go_duration(window_s)}]))'
+
+
+def containers_memory_bytes(names: MetricNames) -> str:
+    """Memory of every container."""
+    return f'max by(name)({names.container_memory}{{name!=""}})'
+
+
 def graph_link(prometheus_url: str, query: str, at: datetime) -> str:
     """Return the address of Prometheus' page that plots a query over the ten minutes up to a moment."""
     shown = {"g0.expr": query, "g0.tab": "0", "g0.range_input": "10m", "g0.end_input": f"{at:%Y-%m-%d %H:%M:%S}"}
