@@ -15,6 +15,7 @@ from blocks.models.verdict import failed, passed
 from tasks.checks import check
 from tasks.clients.charts import Curve, draw_stages
 from tasks.clients.journal import Journal
+from tasks.cost import schedule_cost_check
 from tasks.evidence import write_manifest
 from tasks.rules.record import fold, unimplemented
 from tasks.rules.skeleton import fill_skeleton
@@ -47,9 +48,16 @@ def write_report(run: Run) -> Path:
             checking.judge(failed(f"{len(unmatched)} fields could not be matched: {'; '.join(unmatched[:5])}."), file)
         else:
             checking.judge(passed("every {{TBD}} is replaced"), file)
+    schedule_cost_check(run)
     run.journal.append("report", "run_closed")
+    # Once more, now that the run is closed: its end and verdict belong into the text.
+    return amend_report(run)
+
+
+def amend_report(run: Run) -> Path:
+    """Write everything again from the journal as it is now; returns report.html."""
+    skeleton = run.environment.checkout / _SKELETON
     if skeleton.is_file():
-        # Once more, now that the run is closed: its end and verdict belong into the text.
         (run.evidence / "performance-test-report.md").write_text(fill_skeleton(skeleton.read_text(), run.record())[0])
     write_manifest(run)
     return render_run(run.folder)

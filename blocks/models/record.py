@@ -172,9 +172,20 @@ class Cost(Part):
     """What the run cost; the actual figure is known a day later."""
 
     estimated_usd: float | None = None
+    """Of the plan, before apply; a lower bound while `unpriced` names something."""
     actual_usd: float | None = None
     basis: str = ""
+    """What the estimate is made of: amounts, hours, the prices' date and source."""
     check_at: datetime | None = None
+    """When Cost Explorer is asked, or asked again; null when that is over."""
+    hours: float | None = None
+    """How long the infrastructure was planned to stand."""
+    unpriced: tuple[str, ...] = ()
+    """What of the plan the price table does not know."""
+    actual_basis: str = ""
+    """What the actual figure is of: the run's tag, or the account, region and days."""
+    provisional: bool = False
+    """Whether Cost Explorer still marked the actual figure as an estimate."""
 
 
 class Record(Part):

@@ -83,7 +83,10 @@ def _verdict(
     if halted is not None and not breaches:
         return worst([verdict, Verdict.FAIL]), f"{halted.by} halted: {halted.asked}"
     if verdict is Verdict.PASS:
-        return verdict, f"all {len(counted)} checks passed"
+        judged = sum(check.verdict is not Verdict.PENDING for check in counted)
+        return verdict, f"all {judged} checks passed" + (
+            f", {len(counted) - judged} due later" if judged < len(counted) else ""
+        )
     if breaches and any(check.id == "ramp.abort" and check.verdict is not Verdict.PASS for check in counted):
         last = breaches[-1]
         return verdict, f"{last.rule}: observed {last.observed}, limit {last.limit}, at stage {last.stage or '-'}"
@@ -200,8 +203,7 @@ def _teardown(events: tuple[Event, ...]) -> Teardown | None:
 
 
 def _cost(events: tuple[Event, ...]) -> Cost:
-    event = _last(events, "cost")
-    return Cost(**event.data) if event else Cost()
+    return Cost(**_merged(events, "cost"))
 
 
 def _merged(events: tuple[Event, ...], kind: str) -> dict[str, Any]:
