@@ -29,6 +29,7 @@ Kind = Literal[
     "decision",
     "teardown",
     "cost",
+    "comparison",
     "version",
     "fact",
     "note",

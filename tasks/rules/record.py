@@ -13,6 +13,7 @@ from blocks.models.record import (
     Breach,
     Ceiling,
     Check,
+    Comparison,
     Cost,
     Decision,
     EndpointNumbers,
@@ -60,6 +61,7 @@ def fold(events: Iterable[Event], unreadable_lines: int = 0) -> Record:
         decisions=decisions,
         teardown=_teardown(known),
         cost=_cost(known),
+        comparison=_comparison(known),
         versions={str(event.data["name"]): str(event.data["version"]) for event in known if event.kind == "version"},
         links=_merged(known, "links"),
         facts={key: str(value) for key, value in _merged(known, "fact").items()},
@@ -204,6 +206,11 @@ def _teardown(events: tuple[Event, ...]) -> Teardown | None:
 
 def _cost(events: tuple[Event, ...]) -> Cost:
     return Cost(**_merged(events, "cost"))
+
+
+def _comparison(events: tuple[Event, ...]) -> Comparison | None:
+    event = _last(events, "comparison")
+    return Comparison(**event.data) if event else None
 
 
 def _merged(events: tuple[Event, ...], kind: str) -> dict[str, Any]:
