@@ -10,6 +10,7 @@ from prefect_aws import AwsCredentials
 from pydantic import Field
 
 from blocks.models.settings import (
+    CostCheck,
     ExpectedPlan,
     Image,
     MetricNames,
@@ -55,6 +56,7 @@ class PerfEnvironment(Block):
     images: tuple[Image, ...] = Field(default_factory=_default_images, description="Images to build and push.")
     expected_plan: ExpectedPlan = Field(default_factory=ExpectedPlan, description="What the plan should show.")
     quotas: QuotaCodes = Field(default_factory=QuotaCodes, description="Service quotas to look at.")
+    cost: CostCheck = Field(default_factory=CostCheck, description="The estimate, and the cost check after a day.")
     ssh: SshAccess = Field(default_factory=SshAccess, description="Access to the hosts.")
     services: Services = Field(default_factory=Services, description="What runs on the SUT.")
     observability: Observability = Field(default_factory=Observability, description="Where the run is watched.")

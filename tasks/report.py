@@ -22,6 +22,7 @@ from tasks.checks import check
 from tasks.clients.charts import Curve, Mark, Moments, draw_over_stages, draw_over_time, is_near
 from tasks.clients.journal import Journal
 from tasks.clients.pictures import Thumbnail, thumbnails
+from tasks.cost import schedule_cost_check
 from tasks.evidence import write_manifest
 from tasks.rules import series, summary
 from tasks.rules.record import fold, unimplemented
@@ -59,6 +60,7 @@ def write_report(run: Run) -> Path:
     """Fill the team's report, close the journal, and render everything; returns report.html."""
     with check(run, "report.filled", needed=False) as checking:
         checking.judge(_fill_first(run), *(file for file in [run.folder / _FILLED] if file.is_file()))
+    schedule_cost_check(run)
     run.journal.append("report", "run_closed")
     return render_again(run)
 

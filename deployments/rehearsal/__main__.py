@@ -74,6 +74,7 @@ def _run(wanted: dict[str, int]) -> int:
         try:
             run_id = operator.start()
             passed = operator.follow(run_id)
+            operator.wait_for_cost(run_id)
         except KeyboardInterrupt:
             if run_id is not None:
                 operator.cancel(run_id)

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from blocks.load_profile import LoadProfile
 from blocks.models.rules import StabilityRule
-from blocks.models.settings import ExpectedPlan, Observability, Ramp, Services, Smoke, SshAccess, Users
+from blocks.models.settings import CostCheck, ExpectedPlan, Observability, Ramp, Services, Smoke, SshAccess, Users
 from blocks.perf_environment import PerfEnvironment
 from deployments.rehearsal import layout
 from deployments.rehearsal.stack import Stack
@@ -22,6 +22,8 @@ _KEY = "rehearsal"
 _RESOURCES = 58
 # 10,000 virtual users of the script become 100, 42 minutes of rises and holds a good half a minute.
 _LOAD, _TIME = 0.01, 1 / 60
+# Instead of a day.
+_COST_CHECK_S = 2.0
 
 
 def save_rehearsal_blocks(stack: Stack) -> None:
@@ -62,6 +64,7 @@ def _environment(stack: Stack, credentials: AwsCredentials) -> PerfEnvironment:
         loadgen_k6_binary=Path("k6"),
         account_id=layout.ACCOUNT,
         aws=credentials,
+        cost=CostCheck(after_s=_COST_CHECK_S),
         expected_plan=ExpectedPlan(adds=_RESOURCES),
         ssh=SshAccess(
             user=_login(),

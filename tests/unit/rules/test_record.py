@@ -172,3 +172,25 @@ def test_a_breach_the_ramp_went_on_from_is_not_the_reason() -> None:
 def test_what_is_still_to_come_in_an_open_run_says_so() -> None:
     record = fold([opened(), check("preflight.identity")])
     assert next(item.detail for item in record.checks if item.id == "smoke.run") == "Not reached: not yet."
+
+
+def test_a_check_that_is_due_later_does_not_count() -> None:
+    lines = [line for line in all_passed() if line.data["id"] != "report.cost"]
+    record = fold([opened(), *lines, check("report.cost", Verdict.PENDING)])
+    assert (record.verdict, record.reason) == (
+        Verdict.PASS,
+        f"all {len(COUNTED) - 1} checks passed, 1 due later",
+    )
+
+
+def test_the_cost_that_is_known_later_lies_over_its_estimate() -> None:
+    record = fold(
+        [
+            opened(),
+            event("cost", 1, estimated_usd=1.1, basis="list prices", hours=1.5),
+            event("cost", 2, check_at=START.isoformat()),
+            event("cost", 3, check_at=None),
+            event("cost", 4, actual_usd=1.2, actual_basis="by the tag"),
+        ]
+    )
+    assert (record.cost.estimated_usd, record.cost.actual_usd, record.cost.check_at) == (1.1, 1.2, None)
