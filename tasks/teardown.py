@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from blocks.models.errors import Failed, RampartError
@@ -30,14 +30,15 @@ def tear_down(run: Run) -> None:
     problems: list[str] = []
     registries: list[str] = []
     swept: list[Swept] = []
-    for step in (
+    steps: tuple[Callable[[], None], ...] = (
         lambda: registries.extend(_registries(run)),
         lambda: _stop_load(run),
         lambda: _destroy(run),
         lambda: swept.extend(_sweep(run)),
         lambda: _judge_registries(run, swept),
         lambda: _judge_sweep(run, swept),
-    ):
+    )
+    for step in steps:
         try:
             step()
         except (PhaseStopped, RampartError) as error:
