@@ -193,4 +193,4 @@ def sentences(call: str) -> Iterator[None]:
             ) from error
         raise Failed(f"AWS refused {call}: {code} {message}".strip()) from error
     except (BotoCoreError, ResponseParserError) as error:
-        raise Unavailable(f"AWS did not answer {call}: {error}") from error
+        raise Unavailable(f"AWS did not answer {call}: {' '.join(str(error).split())[:200]}") from error
