@@ -17,6 +17,7 @@ from tasks.dashboard import find_trace, judge_traces, keep_snapshot
 from tasks.evidence import fetch_results, judge_results, note_stages
 from tasks.rules.evidence import judge_snapshots, judge_stage_evidence
 from tasks.run import Run
+from tasks.store import store_evidence
 
 
 @flow(name="collect", flow_run_name="collect of {environment}")
@@ -39,6 +40,8 @@ def collect(run_id: str, environment: str, profile: str) -> State[Any]:
             _rest_of_the_stages(run)
         else:
             _smoke_alone(run)
+        with check(run, "collect.store", needed=False) as checking:
+            checking.judge(store_evidence(run))
     return opened.outcome
 
 

@@ -65,6 +65,7 @@ CHECKLIST: tuple[ChecklistItem, ...] = _items(
     ("collect.results", "k6's results are copied from every load generator"),
     ("collect.snapshots", "A Grafana snapshot of every stage is stored"),
     ("collect.traces", "Traces of slow and failed requests are kept"),
+    ("collect.store", "The evidence is in its store"),
     ("teardown.destroy", "Terraform destroyed everything; its state is empty"),
     ("teardown.registries", "The image registries are gone"),
     ("teardown.sweep", "Nothing that carries the run's tag is left"),
