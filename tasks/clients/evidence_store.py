@@ -75,7 +75,11 @@ class EvidenceStore:
                 raise Refused(f"{name} has {length} bytes; S3 takes at most {_LARGEST} in one piece.")
             with self._sentences(f"the upload of {name}"), file.open("rb") as body:
                 self._s3.put_object(
-                    Bucket=self._bucket, Key=self._key(name), Body=body, ChecksumAlgorithm="SHA256", ChecksumSHA256=digest
+                    Bucket=self._bucket,
+                    Key=self._key(name),
+                    Body=body,
+                    ChecksumAlgorithm="SHA256",
+                    ChecksumSHA256=digest,
                 )
             count, size = count + 1, size + length
         return Stored(count, size)
