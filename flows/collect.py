@@ -9,7 +9,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from blocks.models.errors import NoData
-from blocks.models.verdict import passed
+from blocks.models.verdict import passed, worse
 from flows.phase import phase
 from tasks.capture import capture_rest
 from tasks.checks import check
@@ -19,6 +19,7 @@ from tasks.recording import record_dashboard
 from tasks.rules.evidence import judge_snapshots, judge_stage_evidence
 from tasks.run import Run
 from tasks.series import keep_series
+from tasks.store import store_evidence
 
 
 @flow(name="collect", flow_run_name="collect of {environment}")
@@ -44,6 +45,10 @@ def collect(run_id: str, environment: str, profile: str) -> State[Any]:
                 checking.judge(*record_dashboard(run))
         else:
             _smoke_alone(run)
+        with check(run, "collect.results", needed=False) as checking:
+            # What is not in its store was not brought home.
+            stored = store_evidence(run)
+            checking.judge(worse(judge_results(run, results), stored))
     return opened.outcome
 
 

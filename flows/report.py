@@ -16,6 +16,7 @@ from pydantic import Field
 from blocks.models.errors import RampartError
 from flows.phase import phase
 from tasks.report import render_run, write_report
+from tasks.store import store_report
 
 
 @flow(name="report", flow_run_name="report of {environment}")
@@ -36,6 +37,7 @@ def report(
     """
     with phase("report", run_id, environment, profile) as opened:
         write_report(opened.run)
+        store_report(opened.run)
     return opened.outcome
 
 

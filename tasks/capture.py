@@ -23,6 +23,7 @@ from tasks.metrics import prometheus_of
 from tasks.rules import queries
 from tasks.rules.numbers import stage_end
 from tasks.run import Run
+from tasks.store import upload_evidence
 from tasks.sut import sut_of
 
 _logger = logging.getLogger("rampart")
@@ -47,6 +48,8 @@ def capture_stages(run: Run, captures: Captures) -> None:
             record = run.record()
             stage = next(stage for stage in record.stages if stage.number == order.number)
             _capture(run, record, stage, camera, order.why_not)
+            if order.go_on():
+                upload_evidence(run)
 
 
 @task(cache_policy=NO_CACHE)

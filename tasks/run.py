@@ -34,7 +34,9 @@ _LOADED: dict[tuple[str, str], tuple[PerfEnvironment, LoadProfile]] = {}
 # Kept free on the disk from the start and given back at the end: a teardown has to write its journal and Terraform's
 # log, and the report its page, also when evidence filled the disk. All are well below it.
 _RESERVE_BYTES = 16 * 2**20
-_SECRET_FREE: dict[str, Any] = {"aws_access_key_id": None, "aws_secret_access_key": None, "aws_session_token": None}
+_SECRET_FREE: dict[str, Any] = {
+    "aws_access_key_id": None, "aws_secret_access_key": None, "aws_session_token": None, "grafana_token": "",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -147,9 +149,7 @@ def find_run(run_id: str, environment: str, profile: str) -> Run:
 
 def lay_out(run: Run) -> None:
     """Prepare a new run's folder: what a teardown needs when Prefect or the disk's room is gone."""
-    environment = run.environment.model_dump(mode="json")
-    environment["aws"] = {**environment["aws"], **_SECRET_FREE}
-    environment["observability"]["grafana_token"] = ""
+    environment = _without_secrets(run.environment.model_dump(mode="json"))
     profile = {**run.profile.model_dump(mode="json"), "script_secrets": {}}
     blocks = {
         "environment_name": run.environment_name, "profile_name": run.profile_name,
@@ -157,6 +157,12 @@ def lay_out(run: Run) -> None:
     }  # fmt: skip
     (run.folder / "blocks.json").write_text(json.dumps(blocks, indent=1, sort_keys=True))
     (run.folder / "reserve").write_bytes(bytes(_RESERVE_BYTES))
+
+
+def _without_secrets(value: Any) -> Any:  # noqa: ANN401 - JSON values
+    if not isinstance(value, dict):
+        return value
+    return {key: _SECRET_FREE[key] if key in _SECRET_FREE else _without_secrets(item) for key, item in value.items()}
 
 
 def give_back_reserve(run: Run) -> None:

@@ -240,7 +240,12 @@ def _write_parquet(pipe: Path, header: list[str], target: Path, folder: str) -> 
 
 
 def _database(folder: str | None) -> duckdb.DuckDBPyConnection:
-    settings: dict[str, str | bool | int | float | list[str]] = {"threads": _THREADS, "memory_limit": _MEMORY}
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "threads": _THREADS,
+        "memory_limit": _MEMORY,
+        # Drawn on standard output for what takes longer than two seconds.
+        "enable_progress_bar": False,
+    }
     if folder:
         settings["temp_directory"] = folder
     return duckdb.connect(config=settings)

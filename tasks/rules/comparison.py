@@ -2,8 +2,8 @@
 
 Requests of one moment resemble each other, so not requests but blocks of time are compared: the ratio's interval is a
 bootstrap over blocks (2,000 draws), its significance Mann and Whitney's rank test of the blocks' p95, corrected for the
-autocorrelation of neighbouring blocks and adjusted after Holm (1979) for the number of comparisons. A difference counts when it is significant, the interval excludes 1, and it is
-larger than a practical floor.
+autocorrelation of neighbouring blocks and adjusted after Holm (1979) for the number of comparisons. A difference counts
+when it is significant, the interval excludes 1, and it is larger than a practical floor.
 
 Durations come as counts in bins of 1 % width, second by second: so they are kept in the history, and old samples are not
 needed. The p95 of such counts is off by less than 1 %.

@@ -142,10 +142,9 @@ def _why_not_reached(events: tuple[Event, ...]) -> str:
             return f"the run stopped after {event.data['id']}."
     if phase := _open_phase(events):
         return f"the run died in its {phase} phase."
-    for event in events:
-        if event.kind == "note":
-            return str(event.data["text"])
-    return "the run ended before it."
+    # Who took a dead run over says at which check it died.
+    notes = [str(event.data["text"]) for event in events if event.kind == "note" and event.phase == "teardown"]
+    return notes[0] if notes else "the run ended before it."
 
 
 def _stages(events: tuple[Event, ...]) -> tuple[Stage, ...]:

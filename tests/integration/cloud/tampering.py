@@ -9,15 +9,13 @@ from urllib.parse import parse_qs
 
 import httpx
 
-from tests.integration.cloud.conftest import Cloud
-
 # Gets the operation, such as "ec2:DescribeVpcs", and returns status and error code, or None to let it pass.
 Tamper = Callable[[str], tuple[int, str] | None]
 _HOP = {"transfer-encoding", "connection", "content-length", "content-encoding", "server", "date"}
 
 
 @contextmanager
-def tampered(cloud: Cloud, tamper: Tamper) -> Iterator[str]:
+def tampered(endpoint: str, tamper: Tamper) -> Iterator[str]:
     """Give the address of the cloud as it is when some calls are answered by someone else."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -33,7 +31,7 @@ def tampered(cloud: Cloud, tamper: Tamper) -> Iterator[str]:
                 json = f'{{"__type": "{code}", "message": "tampered"}}'
                 self._send(status, {}, (json if "X-Amz-Target" in self.headers else xml).encode())
                 return
-            passed = httpx.post(f"{cloud.endpoint}{self.path}", content=body, headers=dict(self.headers), timeout=60)
+            passed = httpx.post(f"{endpoint}{self.path}", content=body, headers=dict(self.headers), timeout=60)
             self._send(passed.status_code, dict(passed.headers), passed.content)
 
         def _send(self, status: int, headers: dict[str, str], content: bytes) -> None:

@@ -141,7 +141,7 @@ def test_throttling_and_server_errors_that_pass_are_waited_for(fresh: Cloud) -> 
             return bad[operation]
         return None
 
-    with tampered(fresh, tamper) as endpoint:
+    with tampered(fresh.endpoint, tamper) as endpoint:
         swept = sweep(account(endpoint), ACCOUNT, RUN)
     assert left == dict.fromkeys(bad, 0)
     assert outcomes(swept) == {Outcome.DELETED: len(swept)}
@@ -159,7 +159,7 @@ def test_one_thing_that_cannot_be_deleted_does_not_keep_the_others(
     fresh: Cloud, operation: str, code: str, kind: str
 ) -> None:
     make_one_of_each(fresh, "ours", TAGS)
-    with tampered(fresh, lambda asked: (400, code) if asked == operation else None) as endpoint:
+    with tampered(fresh.endpoint, lambda asked: (400, code) if asked == operation else None) as endpoint:
         swept = sweep(account(endpoint), ACCOUNT, RUN, patience_s=0.5)
     left = [item for item in swept if item.left]
     assert {item.resource.kind for item in left} == {kind}
@@ -170,7 +170,7 @@ def test_one_thing_that_cannot_be_deleted_does_not_keep_the_others(
 def test_a_kind_that_cannot_be_looked_for_is_no_clean_sweep_and_does_not_keep_the_others(fresh: Cloud) -> None:
     make_one_of_each(fresh, "ours", TAGS)
     denied = (403, "AccessDenied")
-    with tampered(fresh, lambda asked: denied if asked == "iam:ListRoles" else None) as endpoint:
+    with tampered(fresh.endpoint, lambda asked: denied if asked == "iam:ListRoles" else None) as endpoint:
         swept = sweep(account(endpoint), ACCOUNT, RUN, patience_s=0.5)
         with pytest.raises(Failed, match="AWS refused iam:list_roles: AccessDenied"):
             find(account(endpoint), ACCOUNT, RUN)
@@ -192,7 +192,7 @@ def test_expired_credentials_are_said_and_nothing_is_called_clean(fresh: Cloud) 
     make_one_of_each(fresh, "ours", TAGS)
     expired = (400, "ExpiredToken")
     with (
-        tampered(fresh, lambda _: expired) as endpoint,
+        tampered(fresh.endpoint, lambda _: expired) as endpoint,
         pytest.raises(
             Failed, match=r"The AWS credentials have expired \(sts:GetCallerIdentity: ExpiredToken\); load new"
         ),
@@ -204,7 +204,7 @@ def test_expired_credentials_are_said_and_nothing_is_called_clean(fresh: Cloud) 
         seen.append(operation)
         return expired if "ec2:TerminateInstances" in seen else None
 
-    with tampered(fresh, later) as endpoint:
+    with tampered(fresh.endpoint, later) as endpoint:
         swept: tuple[Any, ...] = sweep(account(endpoint), ACCOUNT, RUN, patience_s=0.5)
     assert Outcome.DELETED not in outcomes(swept)
     assert all("have expired" in item.detail for item in swept if item.left)
