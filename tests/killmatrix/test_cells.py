@@ -17,16 +17,12 @@ import jsonschema
 import pytest
 
 from tests.killmatrix import results
-from tests.killmatrix.blocks import save_blocks
 from tests.killmatrix.cells import MATRIX, SHORT, Cell
-from tests.killmatrix.faults import Door, door
+from tests.killmatrix.faults import Door
 from tests.killmatrix.moments import reach
 from tests.killmatrix.ways import die, janitor, small_disk
 from tests.killmatrix.world import World, until
-from tests.rehearsal.conftest import prefect as running_prefect
 from tests.rehearsal.standing import PROJECT, Prefect
-
-__all__ = ["running_prefect"]
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(1200)]
 
@@ -41,21 +37,13 @@ _CELLS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def aws(running_prefect: Prefect) -> Iterator[Door]:
-    """AWS behind a door that can be shut, for every run of this module."""
-    with door(World(running_prefect).stack.url("aws")) as made:
-        save_blocks(running_prefect, made.url)
-        yield made
-
-
 @pytest.fixture
-def world(running_prefect: Prefect, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
-    found = World(running_prefect)
+def world(prefect: Prefect, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+    found = World(prefect)
     if request.node.callspec.params["cell"].way != "disk-full":
         yield found
         return
-    with small_disk(tmp_path / "runs") as folder, running_prefect.changed(runs_folder=str(folder)):
+    with small_disk(tmp_path / "runs") as folder, prefect.changed(runs_folder=str(folder)):
         found.runs = folder
         yield found
 
@@ -88,26 +76,32 @@ def _form(cell: Cell) -> dict[str, Any]:
     return form
 
 
+def is_clean(world: World) -> bool:
+    """Whether nothing of the run is left, and all is said; what is cheap to ask is asked first."""
+    return (
+        (world.folder / "report.html").is_file()
+        and world.has("run_closed")
+        and world.ended()
+        and bool(world.lease().get("released"))
+        and not world.terraforms()
+        and not world.loads()
+        and not world.left()
+    )
+
+
 def _until_clean(world: World, cell: Cell, died: float) -> dict[str, Any]:
     """Wait until nothing is left and everything is said, and return what was seen at the end."""
 
     def clean() -> bool:
         if cell.way in {"kill-worker", "kill-sshd", "no-route", "kill-prefect"}:
             world.answer("halt")
-        return (
-            not world.left()
-            and not world.terraforms()
-            and not world.loads()
-            and bool(world.lease().get("released"))
-            and (world.folder / "report.html").is_file()
-            and world.has("run_closed")
-        )
+        return is_clean(world)
 
     try:
-        until(clean, f"nothing is left after {cell}", _CLEAN_S)
+        until(clean, f"nothing is left after {cell}", _CLEAN_S, poll_s=0.5)
     except AssertionError:
         janitor(world)
-        until(clean, f"nothing is left after {cell} and the janitor", _CLEAN_S)
+        until(clean, f"nothing is left after {cell} and the janitor", _CLEAN_S, poll_s=0.5)
     seconds = round(time.monotonic() - died, 1)
     record = world.record()
     errors = list(jsonschema.Draft202012Validator(_SCHEMA).iter_errors(record))

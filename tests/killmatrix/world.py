@@ -24,12 +24,12 @@ from tests.rehearsal.standing import Prefect
 _POLL_S = 0.05
 
 
-def until(ready: Callable[[], bool], what: str, timeout_s: float) -> None:
+def until(ready: Callable[[], bool], what: str, timeout_s: float, poll_s: float = _POLL_S) -> None:
     """Wait until something holds."""
     deadline = time.monotonic() + timeout_s
     while not ready():
         assert time.monotonic() < deadline, f"after {timeout_s:g} s still not: {what}"
-        time.sleep(_POLL_S)
+        time.sleep(poll_s)
 
 
 @dataclass
@@ -183,6 +183,11 @@ class World:
             links, key=lambda link: int(link["name"].rsplit("_", 1)[1]), default={"value": {}}
         )["value"]
         return newest
+
+    def ended(self) -> bool:
+        """Whether Prefect says that the run has ended: only then another one may start."""
+        state = self.prefect.ask("GET", f"/flow_runs/{self.run_id}")["state"]["type"]
+        return state in {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
 
     def record(self) -> dict[str, Any]:
         """The run's record as it is on the disk."""
