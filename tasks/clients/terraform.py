@@ -23,13 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from blocks.models.errors import Failed, Refused
-from tasks.clients.processes import Completed, DetachedCommand, run_command, started_before
+from tasks.clients.processes import Completed, DetachedCommand, run_command
 
 # Pauses between the tries of a destroy, before what is left goes to the sweep.
 _PAUSES_S = (2.0, 10.0)
 # Waiting for a state lock that another Terraform may hold.
 _LOCK_TIMEOUT = "60s"
-_PROGRAMS = ("terraform", "tofu")
 
 
 class StateUnreadable(Failed):
@@ -288,13 +287,19 @@ class Terraform:
     def _break_stale(self, lock: Lock) -> bool:
         """Force the state's lock open when its holder is provably gone, and say whether that was done.
 
-        The holder is gone when it was this user on this machine, and no Terraform that was started before the lock
-        was made lives here. A local state's lock ends with its process and never gets here.
+        It is when the lock was made on this machine, by this user, while a command of this run was running that no
+        longer lives: nobody else can have got the lock in that time. A local state's lock ends with its process.
         """
         if lock.who != f"{getpass.getuser()}@{socket.gethostname()}":
             return False
-        if started_before([*_PROGRAMS, Path(self.command).name], lock.created.timestamp()):
-            return False
+        for name in ("apply", "destroy"):
+            command = DetachedCommand(self.work / name)
+            span = command.span()
+            if span and not command.alive() and span[0] <= lock.created <= span[1]:
+                return self._unlock(lock)
+        return False
+
+    def _unlock(self, lock: Lock) -> bool:
         return self._run("force-unlock", "-force", lock.id, timeout_s=60.0, good=(0, 1)).code == 0
 
     def _detached(
