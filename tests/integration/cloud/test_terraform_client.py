@@ -177,9 +177,9 @@ def test_a_module_that_was_never_prepared_has_nothing_to_destroy(tmp_path: Path)
 
 
 @contextmanager
-def remote_state(lock: dict[str, str] | None) -> Iterator[tuple[str, list[str]]]:
-    """Keep a state over HTTP, locked from the start; gives the address and the methods that were asked for."""
-    held = json.dumps(lock) if lock else None
+def remote_state() -> Iterator[tuple[str, list[str]]]:
+    """Keep a state over HTTP; gives the address and the methods that were asked for."""
+    held: str | None = None
     state: bytes | None = None
     asked: list[str] = []
 
@@ -195,7 +195,11 @@ def remote_state(lock: dict[str, str] | None) -> Iterator[tuple[str, list[str]]]
                 else:
                     held = body.decode()
             elif self.command == "UNLOCK":
-                held = None
+                # Terraform also sends one for a lock that it did not get; by force, it names none.
+                if body and held and json.loads(body)["ID"] != json.loads(held)["ID"]:
+                    status = 409
+                else:
+                    held = None
             elif self.command == "POST":
                 state = body
             elif state is None:
@@ -235,17 +239,6 @@ def lock(who: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-def test_a_lock_whose_holder_is_gone_is_broken(tmp_path: Path) -> None:
-    with remote_state(None) as (address, asked):
-        terraform = module(tmp_path, "http", settings(address), quick=False)
-        apply_in_a_killed_worker(terraform)
-        os.killpg(int((terraform.work / "apply" / "pid").read_text(encoding="utf-8").split()[0]), signal.SIGKILL)
-        (terraform.directory / "gone").touch()
-        assert asked.count("LOCK") == asked.count("UNLOCK") + 1
-        terraform.destroy(RUN, ignore)
-        assert terraform.state_addresses() == ()
-
-
 @pytest.mark.parametrize(
     "who",
     ["somebody@elsewhere", f"{getpass.getuser()}@{socket.gethostname()}"],
@@ -253,12 +246,13 @@ def test_a_lock_whose_holder_is_gone_is_broken(tmp_path: Path) -> None:
 )
 def test_the_lock_of_somebody_else_is_not_broken(tmp_path: Path, who: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.clients.terraform._PAUSES_S", (0.1,))
-    with remote_state(None) as (address, asked):
+    with remote_state() as (address, _):
         terraform = module(tmp_path, "http", settings(address))
         applied(terraform)
         httpx.request("LOCK", address, content=json.dumps(lock(who))).raise_for_status()
-        unlocked = asked.count("UNLOCK")
-        with pytest.raises(StateLocked, match=rf"is locked by {who} since .* UTC; .*: terraform force-unlock 7f9a"):
+        with pytest.raises(
+            StateLocked, match=r"is locked by .* since .* UTC; wait for it, or, .*: terraform force-unlock "
+        ):
             terraform.destroy(RUN, ignore)
-        assert asked.count("UNLOCK") == unlocked
+        assert httpx.request("LOCK", address, content="{}").status_code == 423
         assert terraform.state_addresses() != ()
