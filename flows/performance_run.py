@@ -137,7 +137,7 @@ def _work_off(environment: str, profile: str, options: dict[str, Any], *, with_r
         except PhaseStopped as stop:
             logger.error("%s", stop)  # noqa: TRY400 - a sentence for the operator
         except TerminationSignal:
-            run.journal.append("ramp", "note", text="The run's process was told to end.")
+            run.journal.append("teardown", "note", text=f"The run's process was told to end at {where_it_ended(run)}.")
             stop_all_load(run)
             # A worker that cancels gives 30 s until SIGKILL, too few for a destroy: its hook does the rest.
             handed_over = is_cancelling(run)

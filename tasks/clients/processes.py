@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from blocks.models.errors import Failed, Unavailable
@@ -161,6 +162,14 @@ class DetachedCommand:
         """Whether it was ever started."""
         return self._identity() is not None
 
+    def span(self) -> tuple[datetime, datetime] | None:
+        """Return when it was started and when it last said something; None when it was never started."""
+        if not self.started:
+            return None
+        moments = [(self.folder / name).stat().st_mtime for name in ("pid", "log")]
+        first, last = (datetime.fromtimestamp(moment, UTC) for moment in moments)
+        return first, last
+
     def alive(self) -> bool:
         """Whether it still runs: its own process, or what that one left in its group when it was killed."""
         identity = self._identity()
@@ -239,16 +248,8 @@ class DetachedCommand:
 
 @dataclass(frozen=True)
 class _Process:
-    name: str
     group: int
     started: int
-
-
-def started_before(names: Sequence[str], moment: float) -> bool:
-    """Whether a process of this machine with one of these names lives and was started before a moment (Unix time)."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    return any(item.name in names and boot + item.started / ticks <= moment for item in _processes())
 
 
 def _processes() -> Iterator[_Process]:
@@ -263,8 +264,8 @@ def _process(pid: int) -> _Process | None:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    before, _, after = text.rpartition(")")
-    fields = after.split()
+    # The program's name before the bracket may hold anything.
+    fields = text.rpartition(")")[2].split()
     if fields[0] in {"Z", "X"}:
         return None
-    return _Process(name=before.partition("(")[2], group=int(fields[2]), started=int(fields[19]))
+    return _Process(group=int(fields[2]), started=int(fields[19]))

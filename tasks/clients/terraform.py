@@ -23,17 +23,19 @@ from pathlib import Path
 from typing import Any
 
 from blocks.models.errors import Failed, Refused
-from tasks.clients.processes import Completed, DetachedCommand, run_command, started_before
+from tasks.clients.processes import Completed, DetachedCommand, run_command
 
 # Pauses between the tries of a destroy, before what is left goes to the sweep.
 _PAUSES_S = (2.0, 10.0)
 # Waiting for a state lock that another Terraform may hold.
 _LOCK_TIMEOUT = "60s"
-_PROGRAMS = ("terraform", "tofu")
 
 
 class StateUnreadable(Failed):
     """The state cannot be read, so nothing can be destroyed by it."""
+
+
+Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)
@@ -157,9 +159,11 @@ class Terraform:
         """
         if not self._initialised and DetachedCommand(self.work / "apply").started:
             self.init()
+        ended: tuple[Span, ...] = ()
         for pause in (*_PAUSES_S, None):
             try:
                 self.adopt(on_event, timeout_s)
+                ended = self._ended()
                 self._require_own_state(run_id)
                 if self.state_addresses():
                     self._destroy(on_event, timeout_s)
@@ -168,7 +172,7 @@ class Terraform:
             except Failed as error:
                 if pause is None:
                     raise
-                if not (isinstance(error, StateLocked) and self._break_stale(error.lock)):
+                if not (isinstance(error, StateLocked) and self._break_stale(error.lock, ended)):
                     time.sleep(pause)
             else:
                 return
@@ -285,16 +289,23 @@ class Terraform:
         kept.chmod(0o600)
         return kept
 
-    def _break_stale(self, lock: Lock) -> bool:
+    def _ended(self) -> tuple[Span, ...]:
+        """Return when the commands of this run that no longer live were running."""
+        commands = [DetachedCommand(self.work / name) for name in ("apply", "destroy")]
+        return tuple(span for command in commands if (span := command.span()) and not command.alive())
+
+    def _break_stale(self, lock: Lock, ended: tuple[Span, ...]) -> bool:
         """Force the state's lock open when its holder is provably gone, and say whether that was done.
 
-        The holder is gone when it was this user on this machine, and no Terraform that was started before the lock
-        was made lives here. A local state's lock ends with its process and never gets here.
+        It is when the lock was made on this machine, by this user, while a command of this run was running that no
+        longer lived when the lock was met: nobody else can have got the lock in that time. A local state's lock ends
+        with its process; an HTTP backend names the asker's own lock, which is younger than all that ended.
         """
         if lock.who != f"{getpass.getuser()}@{socket.gethostname()}":
             return False
-        if started_before([*_PROGRAMS, Path(self.command).name], lock.created.timestamp()):
-            return False
+        return any(first <= lock.created <= last for first, last in ended) and self._unlock(lock)
+
+    def _unlock(self, lock: Lock) -> bool:
         return self._run("force-unlock", "-force", lock.id, timeout_s=60.0, good=(0, 1)).code == 0
 
     def _detached(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from blocks.models.errors import Failed, Unavailable
-from tasks.clients.processes import Completed, DetachedCommand, run_command, started_before
+from tasks.clients.processes import Completed, DetachedCommand, run_command
 
 # The handle of a detached command is dropped on purpose: the command outlives its starter.
 pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
@@ -208,17 +207,6 @@ def test_a_second_command_is_never_started_beside_a_live_one(tmp_path: Path) -> 
         DetachedCommand(tmp_path / "job").start(["true"], cwd=tmp_path, environment={})
     (tmp_path / "end").touch()
     assert command.wait(20) == 6
-
-
-def test_a_process_is_found_by_its_name_and_when_it_was_started(tmp_path: Path) -> None:
-    program = tmp_path / "napping-here"
-    shutil.copy(shutil.which("sleep") or "", program)
-    before = time.time() - 1.0
-    with subprocess.Popen([program, "60"]) as process:
-        _until(lambda: started_before([program.name], time.time()))
-        assert not started_before([program.name], before)
-        process.kill()
-    assert not started_before([program.name], time.time())
 
 
 def test_a_command_of_a_deaf_process_hears_interrupts(tmp_path: Path) -> None:
