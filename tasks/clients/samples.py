@@ -240,15 +240,13 @@ def _write_parquet(pipe: Path, header: list[str], target: Path, folder: str) -> 
 
 
 def _database(folder: str | None) -> duckdb.DuckDBPyConnection:
-    settings: dict[str, str | bool | int | float | list[str]] = {
-        "threads": _THREADS,
-        "memory_limit": _MEMORY,
-        # Drawn on standard output for what takes longer than two seconds.
-        "enable_progress_bar": False,
-    }
+    settings: dict[str, str | bool | int | float | list[str]] = {"threads": _THREADS, "memory_limit": _MEMORY}
     if folder:
         settings["temp_directory"] = folder
-    return duckdb.connect(config=settings)
+    database = duckdb.connect(config=settings)
+    # It would be drawn on standard output for what takes longer than two seconds.
+    database.execute("set enable_progress_bar = false")
+    return database
 
 
 def _first_line(error: Exception) -> str:
