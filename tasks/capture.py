@@ -23,7 +23,7 @@ from tasks.metrics import prometheus_of
 from tasks.rules import queries
 from tasks.rules.numbers import stage_end
 from tasks.run import Run
-from tasks.store import upload_evidence
+from tasks.store import store_of, upload_evidence
 from tasks.sut import sut_of
 
 _logger = logging.getLogger("rampart")
@@ -42,6 +42,7 @@ Piece = Callable[[Run, Stage, datetime], Fields]
 @task(cache_policy=NO_CACHE)
 def capture_stages(run: Run, captures: Captures) -> None:
     """Take the evidence of each stage that is ordered, one after another, beside the ramp."""
+    store = store_of(run)
     with Camera(run) as camera:
         camera.open()
         for order in captures:
@@ -49,7 +50,7 @@ def capture_stages(run: Run, captures: Captures) -> None:
             stage = next(stage for stage in record.stages if stage.number == order.number)
             _capture(run, record, stage, camera, order.why_not)
             if order.go_on():
-                upload_evidence(run)
+                upload_evidence(run, store)
 
 
 @task(cache_policy=NO_CACHE)

@@ -11,7 +11,7 @@ from typing import Any, Self
 from prefect import task
 from prefect.logging import get_run_logger
 
-from blocks.models.errors import Failed, NoData, RampartError
+from blocks.models.errors import Failed, NoData, RampartError, Unavailable
 from blocks.models.record import TraceId
 from blocks.models.verdict import Judgement, failed, passed
 from tasks.clients.browser import WIDTH, Photographer, write_whole
@@ -144,7 +144,7 @@ class Camera:
 
     def open(self) -> None:
         """Start what takes time to start; what fails now is tried again with the first picture."""
-        with suppress(RampartError):
+        with suppress(RampartError, OSError):
             self._open()
 
     def picture(self, start: datetime, end: datetime, file: Path, go_on: Callable[[], bool]) -> bool:
@@ -163,7 +163,15 @@ class Camera:
             write_whole(file, picture)
             return True
         assert self._browser is not None
-        view = self._browser.photograph(self._grafana.dashboard_link(self._uid, start, end, kiosk=True), file, go_on)
+        try:
+            view = self._browser.photograph(
+                self._grafana.dashboard_link(self._uid, start, end, kiosk=True), file, go_on
+            )
+        except Unavailable:
+            # It may be the browser that is gone: the next picture begins with another one.
+            self._browser = None
+            self._opened.close()
+            raise
         if view is not None and view.error_banners:
             raise Failed(f"The dashboard shows {view.error_banners} red banners; wanted is none: see {file.name}.")
         return view is not None

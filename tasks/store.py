@@ -17,9 +17,21 @@ _logger = logging.getLogger("rampart")
 _PAGES = ("journal.jsonl", "manifest.json", "record.json", "report.md", "report.html")
 
 
-def upload_evidence(run: Run) -> None:
+def store_of(run: Run) -> EvidenceStore | None:
+    """Return the bucket of the environment's block, None when it names none."""
+    bucket = run.environment.evidence_store
+    if bucket is None:
+        return None
+    return EvidenceStore(
+        bucket.credentials.get_boto3_session(),
+        bucket.bucket_name,
+        f"{bucket.bucket_folder}/{run.id}",
+        bucket.credentials.aws_client_parameters.endpoint_url,
+    )
+
+
+def upload_evidence(run: Run, store: EvidenceStore | None) -> None:
     """Upload what was captured so far; what fails is tried again with what comes next."""
-    store = _store_of(run)
     if store is None:
         return
     try:
@@ -31,9 +43,9 @@ def upload_evidence(run: Run) -> None:
 @task(retries=2, retry_delay_seconds=2)
 def store_evidence(run: Run) -> Judgement:
     """Upload what is missing and verify every file of the evidence."""
-    store = _store_of(run)
+    store = store_of(run)
     if store is None:
-        return passed(f"the evidence is in {run.folder}; evidence_store names no bucket")
+        return passed("the evidence is in the runs folder alone; evidence_store names no bucket")
     files = _evidence(run)
     store.upload(run.folder, files)
     stored = store.verify(run.folder, files)
@@ -43,25 +55,13 @@ def store_evidence(run: Run) -> Judgement:
 @task(retries=2, retry_delay_seconds=2)
 def store_report(run: Run) -> None:
     """Upload what was made after collect, the report with its manifest too, and verify everything once more."""
-    store = _store_of(run)
+    store = store_of(run)
     if store is None:
         return
     pages = [run.folder / name for name in _PAGES if (run.folder / name).is_file()]
     files = [*_evidence(run), *pages]
     store.upload(run.folder, files)
     store.verify(run.folder, files)
-
-
-def _store_of(run: Run) -> EvidenceStore | None:
-    bucket = run.environment.evidence_store
-    if bucket is None:
-        return None
-    return EvidenceStore(
-        bucket.credentials.get_boto3_session(),
-        bucket.bucket_name,
-        f"{bucket.bucket_folder}/{run.id}",
-        bucket.credentials.aws_client_parameters.endpoint_url,
-    )
 
 
 def _evidence(run: Run) -> list[Path]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import getpass
+from contextlib import suppress
 from pathlib import Path
 
-from prefect_aws import AwsClientParameters, AwsCredentials
+from prefect_aws import AwsClientParameters, AwsCredentials, S3Bucket
 from pydantic import SecretStr
 
 from blocks.load_profile import LoadProfile
@@ -20,6 +21,7 @@ BLOCK = "rehearsal"
 _KEY = "rehearsal"
 # What the checkout's module makes.
 _RESOURCES = 58
+_BUCKET = "rampart-evidence"
 # 10,000 virtual users of the script become 100, 42 minutes of rises and holds a good half a minute.
 _LOAD, _TIME = 0.01, 1 / 60
 # Instead of a day.
@@ -38,7 +40,7 @@ def save_rehearsal_blocks(stack: Stack) -> None:
     credentials.save("rehearsal", overwrite=True)
     LoadProfile().save("stepped-ramp", overwrite=True)
     _profile(ports).save(BLOCK, overwrite=True)
-    _environment(stack, credentials).save(BLOCK, overwrite=True)
+    _environment(stack, credentials, _evidence_store(credentials)).save(BLOCK, overwrite=True)
 
 
 def _profile(ports: dict[str, int]) -> LoadProfile:
@@ -56,7 +58,18 @@ def _profile(ports: dict[str, int]) -> LoadProfile:
     )
 
 
-def _environment(stack: Stack, credentials: AwsCredentials) -> PerfEnvironment:
+def _evidence_store(credentials: AwsCredentials) -> S3Bucket:
+    """Make the bucket; it stands for one that is there before any run and stays after it."""
+    s3 = credentials.get_s3_client()
+    # The blocks of a standing stack are saved again now and then.
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=_BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-north-1"})
+    store = S3Bucket(bucket_name=_BUCKET, bucket_folder="rehearsals", credentials=credentials)
+    store.save("rehearsal", overwrite=True)
+    return store
+
+
+def _environment(stack: Stack, credentials: AwsCredentials, evidence_store: S3Bucket) -> PerfEnvironment:
     ports = stack.ports
     return PerfEnvironment(
         checkout=layout.CHECKOUT,
@@ -85,6 +98,7 @@ def _environment(stack: Stack, credentials: AwsCredentials) -> PerfEnvironment:
             dashboard_uid=stack.dashboard_uid,
         ),
         runs_folder=layout.RUNS,
+        evidence_store=evidence_store,
     )
 
 

@@ -47,6 +47,7 @@ class EvidenceStore:
         self._s3: Any = session.client(service, endpoint_url=endpoint_url, config=_CONFIG)
         self._bucket = bucket
         self._folder = folder.strip("/")
+        self._sent: dict[str, tuple[int, int]] = {}
 
     @property
     def address(self) -> str:
@@ -55,6 +56,8 @@ class EvidenceStore:
 
     def upload(self, root: Path, files: Sequence[Path]) -> Stored:
         """Upload what is not there with the same content; called again after a fault it goes on where it stopped.
+
+        What this object sent and what did not change since is not even asked for.
 
         Args:
             root: the run's folder; a file's name in the store is its path in it.
@@ -67,10 +70,13 @@ class EvidenceStore:
         """
         count = size = 0
         for file in files:
-            name, digest = str(file.relative_to(root)), _sha256(file)
-            if self._digest(name) == digest:
+            name, status = str(file.relative_to(root)), file.stat()
+            if self._sent.get(name) == (status.st_size, status.st_mtime_ns):
                 continue
-            length = file.stat().st_size
+            length, digest = status.st_size, _sha256(file)
+            if self._digest(name) == digest:
+                self._sent[name] = (length, status.st_mtime_ns)
+                continue
             if length > _LARGEST:
                 raise Refused(f"{name} has {length} bytes; S3 takes at most {_LARGEST} in one piece.")
             with self._sentences(f"the upload of {name}"), file.open("rb") as body:
@@ -81,6 +87,7 @@ class EvidenceStore:
                     ChecksumAlgorithm="SHA256",
                     ChecksumSHA256=digest,
                 )
+            self._sent[name] = (length, status.st_mtime_ns)
             count, size = count + 1, size + length
         return Stored(count, size)
 

@@ -33,6 +33,7 @@ _TYPES = {
     "metric_name": "VARCHAR", "timestamp": "BIGINT", "metric_value": "DOUBLE", "scenario": "VARCHAR",
     "expected_response": "BOOLEAN", "status": "SMALLINT", "error_code": "SMALLINT", "check": "VARCHAR",
 }  # fmt: skip
+_COUNTED = ("http_req_duration", "ws_connecting", "checks")
 _CONVERT = f"""
 copy (
     select case when "timestamp" < {_MILLISECONDS_FROM} then "timestamp" * 1000 else "timestamp" end as time_ms,
@@ -40,26 +41,28 @@ copy (
     from read_csv(?, auto_detect=false, header=false, delim=',', quote='"', escape='"', nullstr='',
                   ignore_errors=true, columns=?)
     where "timestamp" is not null and metric_value is not null
+    -- What is counted stands together: parts of the file without it are not read.
+    order by case metric {" ".join(f"when '{name}' then {place}" for place, name in enumerate(_COUNTED))} else {len(_COUNTED)} end, time_ms
 ) to '{{target}}' (format parquet, compression zstd)
 """  # noqa: S608 - a constant and a path of ours
 
 _NUMBERS = """
 select number, name, count(*), count(*) filter (where failed), quantile_cont(value, [0.5, 0.9, 0.95, 0.99]), max(value)
 from (
-    select scenario as name, value, not coalesce(expected, true) as failed, time_ms
+    select {number} as number, scenario as name, value, not coalesce(expected, true) as failed
     from samples where metric = 'http_req_duration' and scenario <> 'ws'
     union all
     -- A handshake without an answer has no status.
-    select scenario, value, status is distinct from 101, time_ms
+    select {number}, scenario, value, status is distinct from 101
     from samples where metric = 'ws_connecting' and scenario = 'ws'
-) join windows on time_ms >= start_ms and time_ms < end_ms
+) where number is not null
 group by number, name order by number, name
 """
 _CHECKS = """
-select number, "check", count(*) filter (where value <> 0), count(*) filter (where value = 0)
-from samples join windows on time_ms >= start_ms and time_ms < end_ms
-where metric = 'checks' and "check" is not null
-group by number, "check" order by number, "check"
+select number, name, count(*) filter (where value <> 0), count(*) filter (where value = 0)
+from (select {number} as number, "check" as name, value from samples where metric = 'checks' and "check" is not null)
+where number is not null
+group by number, name order by number, name
 """
 Window = tuple[datetime, datetime]
 """From when, and until when: the end is not in it."""
@@ -91,7 +94,8 @@ def convert(source: Path, target: Path) -> Converted:
         NoData: there is nothing in it that k6 wrote.
         Failed: the Parquet cannot be written.
     """
-    with source.open("rb") as file, TemporaryDirectory(prefix="rampart-") as folder:
+    # Beside the target: /tmp may be memory, and what is sorted may be larger.
+    with source.open("rb") as file, TemporaryDirectory(prefix=".samples-", dir=target.parent) as folder:
         unzipped = _Unzipped(file)
         header = next(csv.reader([unzipped.header()]), [])
         missing = [name for name in _TYPES if name not in header]
@@ -160,16 +164,26 @@ class Samples:
         return tuple(tuple(checks) for checks in found)
 
     def _rows(self, query: str, windows: Sequence[Window]) -> list[tuple[Any, ...]]:
-        limits = ", ".join(f"({number}, {_ms(start)}, {_ms(end)})" for number, (start, end) in enumerate(windows))
-        if not limits:
-            return []
+        found: list[tuple[Any, ...]] = []
         try:
-            self._database.execute(
-                f"create or replace temp table windows as select * from (values {limits}) v(number, start_ms, end_ms)"  # noqa: S608 - whole numbers
-            )
-            return self._database.execute(query).fetchall()
+            for apart in _apart(windows):
+                cases = [f"when time_ms >= {start} and time_ms < {end} then {number}" for start, end, number in apart]
+                numbered = f"case {' '.join(cases)} end"
+                found += self._database.execute(query.format(number=numbered)).fetchall()
         except duckdb.Error as error:
             raise NoData(f"The raw k6 samples cannot be read: {_first_line(error)}") from error
+        return found
+
+
+def _apart(windows: Sequence[Window]) -> list[list[tuple[int, int, int]]]:
+    """Split windows into groups in which none overlaps another: (from ms, until ms, number). Usually it is one group."""
+    groups: list[list[tuple[int, int, int]]] = []
+    for start, end, number in sorted((_ms(start), _ms(end), number) for number, (start, end) in enumerate(windows)):
+        free = next((group for group in groups if group[-1][1] <= start), None)
+        if free is None:
+            groups.append(free := [])
+        free.append((start, end, number))
+    return groups
 
 
 class _Unzipped:
@@ -240,15 +254,13 @@ def _write_parquet(pipe: Path, header: list[str], target: Path, folder: str) -> 
 
 
 def _database(folder: str | None) -> duckdb.DuckDBPyConnection:
-    settings: dict[str, str | bool | int | float | list[str]] = {
-        "threads": _THREADS,
-        "memory_limit": _MEMORY,
-        # Drawn on standard output for what takes longer than two seconds.
-        "enable_progress_bar": False,
-    }
+    settings: dict[str, str | bool | int | float | list[str]] = {"threads": _THREADS, "memory_limit": _MEMORY}
     if folder:
         settings["temp_directory"] = folder
-    return duckdb.connect(config=settings)
+    database = duckdb.connect(config=settings)
+    # It would be drawn on standard output for what takes longer than two seconds.
+    database.execute("set enable_progress_bar = false")
+    return database
 
 
 def _first_line(error: Exception) -> str:

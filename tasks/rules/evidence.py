@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from blocks.models.record import Stage
@@ -27,10 +28,9 @@ def judge_stage_evidence(stages: Sequence[Stage]) -> Judgement:
         return failed("No stage was judged; wanted are the picture, summary and traces of each.")
     if poor:
         return failed(f"{_some(poor)}. Wanted are all three of each judged stage.")
-    held = sum(_held(stage) for stage in judged)
-    return passed(
-        f"{len(judged)} stages with picture, summary and traces; {held} pictures were taken while the stage was held"
-    )
+    following = {stage.number: after for stage, after in itertools.pairwise(stages)}
+    held = sum(_held(stage, following.get(stage.number)) for stage in judged)
+    return passed(f"{len(judged)} stages with picture, summary and traces; {held} pictures were taken during the ramp")
 
 
 def judge_snapshots(stages: Sequence[Stage]) -> Judgement:
@@ -47,10 +47,11 @@ def judge_snapshots(stages: Sequence[Stage]) -> Judgement:
     return passed(f"{len(urls)} snapshots with their data: {', '.join(urls[:2])}")
 
 
-def _held(stage: Stage) -> bool:
-    """Whether the stage's picture was taken before its load changed."""
+def _held(stage: Stage, following: Stage | None) -> bool:
+    """Whether the stage's picture was taken before the next stage's load was reached, or before its own ended."""
     taken = stage.captured.get("screenshot")
-    return taken is not None and (stage.ended is None or taken <= stage.ended)
+    until = stage.ended if following is None else following.steady_from
+    return taken is not None and until is not None and taken <= until
 
 
 def _some(sentences: Sequence[str]) -> str:

@@ -12,6 +12,10 @@ _BUCKET_FACTOR = 2 ** (1 / 8)
 """Distance of two bounds of k6's native histograms: an estimate may be off by as much (about 9 %)."""
 
 
+_FEWEST = 200
+"""Of fewer requests a p95 is one of the ten largest, and depends on how it is interpolated."""
+
+
 @dataclass(frozen=True)
 class Lost:
     """Samples of a k6 process that are not there."""
@@ -23,7 +27,7 @@ class Lost:
 
 def compared(exact: EndpointNumbers, live_p95_ms: float | None) -> EndpointNumbers:
     """Note beside exact numbers when the estimate of the live p95 was further off than its buckets explain."""
-    if not live_p95_ms or not exact.p95_ms:
+    if not live_p95_ms or not exact.p95_ms or (exact.requests or 0) < _FEWEST:
         return exact
     ratio = live_p95_ms / exact.p95_ms
     if 1 / _BUCKET_FACTOR <= ratio <= _BUCKET_FACTOR:

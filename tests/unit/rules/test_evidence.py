@@ -18,12 +18,18 @@ _WHOLE = Stage(
 )  # fmt: skip
 
 
-def test_whole_evidence_passes_and_says_how_many_pictures_were_taken_while_held() -> None:
-    late = _WHOLE.model_copy(update={"captured": {"screenshot": _T0 + timedelta(seconds=90)}})
-    judgement = judge_stage_evidence([_WHOLE, late])
+def test_whole_evidence_passes_and_says_how_many_pictures_were_taken_during_the_ramp() -> None:
+    def stage(number: int, taken_s: float) -> Stage:
+        start = _T0 + timedelta(seconds=60 * (number - 1))
+        times = {"started": start, "steady_from": start + timedelta(seconds=10), "ended": start + timedelta(seconds=60)}
+        taken = {"captured": {"screenshot": start + timedelta(seconds=taken_s)}}
+        return _WHOLE.model_copy(update={"number": number, **times, **taken})
+
+    # While the next one rises, within the next one's window, before the last one's end.
+    judgement = judge_stage_evidence([stage(1, 69), stage(2, 71), stage(3, 59)])
     assert judgement.passed
-    assert "2 stages" in judgement.detail
-    assert "1 pictures were taken while" in judgement.detail
+    assert "3 stages" in judgement.detail
+    assert "2 pictures were taken during the ramp" in judgement.detail
     assert judge_snapshots([_WHOLE]).passed
 
 

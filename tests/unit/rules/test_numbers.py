@@ -47,6 +47,11 @@ def test_a_live_p95_is_noted_when_its_buckets_do_not_explain_the_difference(live
         assert f"live p95 {live:.1f} ms, exact 100.0 ms of 900 requests" in note
 
 
+def test_the_p95_of_few_requests_is_not_compared() -> None:
+    assert compared(EndpointNumbers(name="bet", requests=199, p95_ms=100.0), 300.0).live_note is None
+    assert compared(EndpointNumbers(name="bet", requests=200, p95_ms=100.0), 300.0).live_note is not None
+
+
 def test_without_an_exact_number_nothing_is_compared() -> None:
     assert compared(EndpointNumbers(name="bet"), 5.0).live_note is None
 
