@@ -158,7 +158,7 @@ def seconds_text(seconds: float) -> str:
     return f"{minutes // _MINUTE_S} h {minutes % _MINUTE_S:02d} min"
 
 
-def _steps(record: Record) -> Iterable[str]:  # noqa: C901 - a case a kind of thing to do
+def _steps(record: Record) -> Iterable[str]:
     teardown = record.teardown
     if teardown is not None and teardown.leftover:
         yield f"Remove what is left over, it costs money: {', '.join(teardown.leftover[:4])}."
