@@ -57,27 +57,41 @@ class Plot:
 
 
 def write_report(run: Run) -> Path:
-    """Fill the team's report, close the journal, and render everything; returns report.html."""
-    with check(run, "report.filled", needed=False) as checking:
-        checking.judge(_fill_first(run), *(file for file in [run.folder / _FILLED] if file.is_file()))
-    schedule_cost_check(run)
-    run.journal.append("report", "run_closed")
-    return render_again(run)
+    """Fill the team's report, close the journal, and render everything; returns report.html.
+
+    Raises:
+        Failed: something could not be written; what could be is there.
+    """
+    problems = [
+        problem
+        for step in (
+            lambda: _check_filled(run),
+            lambda: schedule_cost_check(run),
+            lambda: run.journal.append("report", "run_closed"),
+        )
+        for problem in _tried(step)
+    ]
+    return _render(run, problems)
 
 
 def render_again(run: Run) -> Path:
-    """Render a run's report as its journal is now, without a line in it; returns report.html."""
-    _fill(run.folder, run.record())
-    if run.environment.fill_team_report and (run.folder / _FILLED).is_file():
-        shutil.copyfile(run.folder / _FILLED, run.environment.checkout / _SKELETON)
-    write_manifest(run)
-    return render_run(run.folder)
+    """Render a run's report as its journal is now, without a line in it; returns report.html.
+
+    Raises:
+        Failed: something could not be written; what could be is there.
+    """
+    return _render(run, [])
+
+
+def is_closed(run: Run) -> bool:
+    """Say whether the journal was closed: the run ended and was reported on."""
+    return any(event.kind == "run_closed" for event in run.journal.read()[0])
 
 
 def render_run(folder: Path) -> Path:
     """Render a run's report from its journal and evidence alone, the same bytes each time; returns report.html.
 
-    Each page is written even when another one cannot be.
+    Each page is written even when another one cannot be; where there is no room for pictures, without them.
 
     Raises:
         Refused: the folder holds no journal.
@@ -90,15 +104,44 @@ def render_run(folder: Path) -> Path:
     record = fold(events, unreadable)
     context = _context(folder, record)
     page = folder / "report.html"
-    texts: tuple[tuple[Path, Callable[[], str]], ...] = (
-        (folder / "record.json", lambda: _json(record)),
-        (folder / "report.md", lambda: _TEMPLATES.get_template("report.md.j2").render(**context)),
-        (page, lambda: _TEMPLATES.get_template("report.html.j2").render(**context, **_drawn(folder, record))),
-    )
-    problems = [problem for file, text in texts if (problem := _write(file, text()))]
+    problems = _write(folder / "record.json", _json(record))
+    problems += _write(folder / "report.md", _TEMPLATES.get_template("report.md.j2").render(**context))
+    html = _TEMPLATES.get_template("report.html.j2")
+    drawn = _drawn(folder, record)
+    if full := _write(page, html.render(**context, **drawn)):
+        problems += full
+        bare = [(stage, Thumbnail(missing=full[0])) for stage, _ in drawn["pictures"]]
+        _write(page, html.render(**context, **{**drawn, "pictures": bare}))
     if problems:
         raise Failed(f"{'; '.join(problems)}. Make room, then run: python -m flows.report {folder}")
     return page
+
+
+def _render(run: Run, problems: list[str]) -> Path:
+    problems += _tried(lambda: _fill(run.folder, run.record()))
+    filled, skeleton = run.folder / _FILLED, run.environment.checkout / _SKELETON
+    if run.environment.fill_team_report and filled.is_file():
+        problems += _tried(lambda: shutil.copyfile(filled, skeleton))
+    problems += _tried(lambda: write_manifest(run))
+    page = render_run(run.folder)
+    if problems:
+        raise Failed(f"{'; '.join(problems)}. Make room, then start the deployment report with run id {run.id}.")
+    return page
+
+
+def _tried(action: Callable[[], object]) -> list[str]:
+    """Do what may fail for want of room; returns why it did."""
+    try:
+        action()
+    except OSError as error:
+        return [f"{Path(str(error.filename or 'a file')).name} could not be written: {error.strerror or error}"]
+    return []
+
+
+def _check_filled(run: Run) -> None:
+    with check(run, "report.filled", needed=False) as checking:
+        judgement = _fill_first(run)
+        checking.judge(judgement, *(file for file in [run.folder / _FILLED] if file.is_file()))
 
 
 def _fill_first(run: Run) -> Judgement:
@@ -350,13 +393,13 @@ def _json(record: Record) -> str:
     return json.dumps(record.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _write(file: Path, text: str) -> str:
-    """Write a file in one step; returns why not."""
+def _write(file: Path, text: str) -> list[str]:
+    """Write a file in one step; returns why it could not be."""
     part = file.with_name(file.name + ".part")
     try:
         part.write_text(text)
         part.replace(file)
     except OSError as error:
         part.unlink(missing_ok=True)
-        return f"{file.name} could not be written: {error.strerror or error}"
-    return ""
+        return [f"{file.name} could not be written: {error.strerror or error}"]
+    return []

@@ -12,7 +12,7 @@ import imageio_ffmpeg
 from blocks.models.errors import Failed
 from tasks.clients.processes import run_command
 
-_WIDTH, _FPS, _CRF = 1200, 5, 28
+_WIDTH, _FPS, _CRF = 1200, 4, 28
 _ENCODING_S = 120.0
 
 
@@ -43,12 +43,13 @@ def make_film(frames: Sequence[tuple[Path, float]], file: Path) -> Film:
     lines = [f"file '{picture.resolve()}'\nduration {seconds:g}\n" for picture, seconds in frames]
     # The list ends with its last picture once more: without it, its duration would not count.
     listing.write_text("ffconcat version 1.0\n" + "".join(lines) + f"file '{frames[-1][0].resolve()}'\n")
-    fitted = f"scale={_WIDTH}:-2:flags=area:out_range=tv,fps={_FPS},format=yuv420p"
+    fitted = f"scale={_WIDTH}:-2:flags=area:out_range=tv,format=yuv420p,fps={_FPS}"
     try:
         done = run_command(
             [
                 _ffmpeg(), "-y", "-loglevel", "error", "-f", "concat", "-safe", "0", "-i", str(listing),
-                "-vf", fitted, "-c:v", "libx264", "-preset", "veryfast", "-crf", str(_CRF), "-movflags", "+faststart",
+                "-vf", fitted, "-c:v", "libx264", "-preset", "superfast", "-crf", str(_CRF),
+                "-movflags", "+faststart",
                 "-t", f"{sum(seconds for _, seconds in frames):g}", "-an", str(part),
             ],
             timeout_s=_ENCODING_S,

@@ -9,7 +9,7 @@ from itertools import pairwise
 _LEAST_S, _MOST_S, _SHARE = 8.0, 90.0, 1 / 30
 # Each half between two moments is halved again, five times: 33 moments.
 _HALVINGS = 5
-_PLAYED_S, _LAST_FRAME_S, _SHORTEST_S = 10.0, 2.0, 0.2
+_PLAYED_S, _LAST_FRAME_S, _SHORTEST_S = 10.0, 2.0, 0.25
 
 
 def budget_s(loaded_s: float) -> float:

@@ -158,7 +158,7 @@ def seconds_text(seconds: float) -> str:
     return f"{minutes // _MINUTE_S} h {minutes % _MINUTE_S:02d} min"
 
 
-def _steps(record: Record) -> Iterable[str]:  # noqa: C901 - a case a kind of thing to do
+def _steps(record: Record) -> Iterable[str]:
     teardown = record.teardown
     if teardown is not None and teardown.leftover:
         yield f"Remove what is left over, it costs money: {', '.join(teardown.leftover[:4])}."
@@ -166,24 +166,33 @@ def _steps(record: Record) -> Iterable[str]:  # noqa: C901 - a case a kind of th
         yield f"Start the deployment teardown with run id {record.run_id}: infrastructure was made and nothing says that it is gone."
     breach = record.breaches[-1] if record.breaches else None
     if breach is not None:
-        matched = [row for row in breach.triage if row.matched]
-        if matched:
-            yield f"Look into {matched[0].row}: {matched[0].cause or matched[0].evidence}."
-        elif breach.triage:
-            yield "Find the cause: no row of the matrix matched. The pictures and traces of the breached stage are the place to begin."
-        if breach.stage and breach.stage > 1:
-            yield f"After a fix, start a run at stage {max(1, breach.stage - 1)} (start_stage): the stages below are risen through."
+        yield from _steps_after(breach)
     for check in open_checks(record):
         if breach is None or check.phase != "ramp":
             yield f"{check.title}: {check.detail}"
     if record.unfinished is not None and record.ended:
         yield "Read the worker's log for why the run died, then start it again."
+    if record.unfinished is not None and not record.ended:
+        yield f"If it does not run any more, start the deployment report with run id {record.run_id}."
     if record.verdict is Verdict.PASS:
         last = record.stages[-1] if record.stages else None
         if last is not None and record.ceiling.stage == last.number:
             yield f"Nothing has to be done. {load_of(last)} is the script's top, not the system's: add levels to find its ceiling."
         else:
             yield "Nothing has to be done."
+
+
+def _steps_after(breach: Breach) -> Iterable[str]:
+    matched = [row for row in breach.triage if row.matched]
+    if matched:
+        yield f"Look into {matched[0].row}: {matched[0].cause or matched[0].evidence}."
+    elif breach.triage:
+        yield (
+            "Find the cause: no row of the matrix matched. "
+            "The pictures and traces of the breached stage are the place to begin."
+        )
+    if breach.stage and breach.stage > 1:
+        yield f"After a fix, start a run at stage {breach.stage - 1} (start_stage): the stages below are risen through."
 
 
 def _ceiling(record: Record) -> Tile:
