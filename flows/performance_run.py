@@ -29,6 +29,7 @@ from tasks.report import write_report
 from tasks.run import Run, open_run
 from tasks.teardown import tear_down
 
+OtherRun = Annotated[str, Field(max_length=36)]
 BlockName = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -63,6 +64,7 @@ def performance_run(  # noqa: PLR0913, PLR0917 - the form in the UI
     advance: Literal["by-hand", "auto", "continuous"] = "by-hand",
     auto_until_stage: Annotated[int, Field(ge=0, le=100)] = 0,
     refine_ceiling: bool = False,
+    compare_with: OtherRun = "",
 ) -> State[Any]:
     """Run the whole checklist: pre-flight, provision, smoke, ramp, collect, teardown, report.
 
@@ -78,23 +80,27 @@ def performance_run(  # noqa: PLR0913, PLR0917 - the form in the UI
             the script as it is, and asks nobody.
         auto_until_stage: With by-hand: stages up to this one are released by the gate alone.
         refine_ceiling: After a breach, find the ceiling between the last stable stage and the breached one in three steps.
+        compare_with: Run to compare with, by its id; empty is the last comparable one.
     """
     options = {
         "ask_before_apply": ask_before_apply, "ask_before_ramp": ask_before_ramp, "start_stage": start_stage,
-        "advance": advance, "auto_until_stage": auto_until_stage, "refine_ceiling": refine_ceiling,
+        "advance": advance, "auto_until_stage": auto_until_stage, "refine_ceiling": refine_ceiling, "compare_with": compare_with,
     }  # fmt: skip
     return _work_off(environment, profile, options, with_ramp=True)
 
 
 @flow(name="nightly-smoke", on_cancellation=[_HOOK], on_crashed=[_HOOK])
-def nightly_smoke(environment: BlockName = "perf", profile: BlockName = "stepped-ramp") -> State[Any]:
+def nightly_smoke(
+    environment: BlockName = "perf", profile: BlockName = "stepped-ramp", compare_with: OtherRun = ""
+) -> State[Any]:
     """Provision, smoke, tear down and report, without a question and without a ramp.
 
     Args:
         environment: Perf Environment block: where to run.
         profile: Load Profile block: which smoke test.
+        compare_with: Run to compare with, by its id; empty is the last comparable one.
     """
-    options = {"ask_before_apply": False}
+    options = {"ask_before_apply": False, "compare_with": compare_with}
     return _work_off(environment, profile, options, with_ramp=False)
 
 

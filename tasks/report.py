@@ -15,6 +15,7 @@ from blocks.models.verdict import failed, passed
 from tasks.checks import check
 from tasks.clients.charts import Curve, draw_stages
 from tasks.clients.journal import Journal
+from tasks.comparison import compare_run
 from tasks.cost import schedule_cost_check
 from tasks.evidence import write_manifest
 from tasks.rules.record import fold, unimplemented
@@ -48,6 +49,7 @@ def write_report(run: Run) -> Path:
             checking.judge(failed(f"{len(unmatched)} fields could not be matched: {'; '.join(unmatched[:5])}."), file)
         else:
             checking.judge(passed("every {{TBD}} is replaced"), file)
+    compare_run(run)
     schedule_cost_check(run)
     run.journal.append("report", "run_closed")
     # Once more, now that the run is closed: its end and verdict belong into the text.

@@ -15,11 +15,8 @@ from tasks.rules.comparison import BIN_WIDTH, Measured, PastRun, Window
 
 # One line a request of an endpoint, whatever the file: for ws, its handshakes.
 _REQUESTS = """
-select scenario, time_s, value, failed from (
-    select scenario, time_s, value, not expected as failed from samples where metric = 'http_req_duration' and scenario <> 'ws'
-    union all
-    select scenario, time_s, value, status is distinct from 101 from samples where metric = 'ws_connecting' and scenario = 'ws'
-)
+select scenario, time_s, value, case when scenario = 'ws' then status is distinct from 101 else not expected end as failed
+from samples where metric = case when scenario = 'ws' then 'ws_connecting' else 'http_req_duration' end
 """
 _PARQUET = "select time_ms / 1000.0 as time_s, metric, value, scenario, expected, status from read_parquet(?)"
 # k6 writes seconds, or milliseconds when it is told to.
@@ -161,10 +158,9 @@ def measure(results: Path, windows: Iterable[Window]) -> tuple[Measured, ...]:
     try:
         with _database() as database:
             database.execute(
-                f"create table samples as {' union all by name '.join(query for query, _ in sources)}",
+                f"create table requests as with samples as ({' union all by name '.join(query for query, _ in sources)}) {_REQUESTS}",
                 [files for _, files in sources],
             )
-            database.execute(f"create table requests as {_REQUESTS}")
             return tuple(item for window in windows for item in _measure(database, window))
     except duckdb.Error as error:
         raise NoData(f"The raw k6 samples cannot be read: {str(error)[:200]}") from error
