@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from blocks.models.errors import NoData, RampartError
 from blocks.models.event import Event
 from blocks.models.record import Comparison, Record
-from blocks.models.verdict import Verdict
+from blocks.models.verdict import Verdict, worst
 from tasks.clients.history import History, measure
 from tasks.rules.comparison import PastRun, Window, compare, differences, last_comparable
 from tasks.rules.trend import trends
@@ -43,8 +43,10 @@ def _compare(
     run: Run, record: Record, options: dict[str, object], history: History, windows: tuple[Window, ...]
 ) -> Comparison:
     measured = measure(run.evidence / "results", windows)
+    # The checks of the report itself are still to come.
+    judged = worst(item.verdict for item in record.checks if item.started is not None)
     now = PastRun(
-        run_id=run.id, started=record.started, verdict=record.verdict.value, ceiling=record.ceiling.stage,
+        run_id=run.id, started=record.started, verdict=judged.value, ceiling=record.ceiling.stage,
         settings=_settings(run, record, options),
     )  # fmt: skip
     past = history.runs()
@@ -52,7 +54,7 @@ def _compare(
     chosen = str(options.get("compare_with") or "")
     if chosen:
         then = next((known for known in past if known.run_id == chosen), None)
-        why = f"run {chosen}, which the form names, is not in the history; {len(past)} others are"
+        why = f"run {chosen}, which the form names, is not in the history of {len(past)} earlier runs"
     else:
         then = last_comparable(now, past)
         why = "there is no earlier run with the same environment and load"

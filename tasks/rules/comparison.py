@@ -5,6 +5,10 @@ bootstrap over blocks (2,000 draws). Its significance is Mann and Whitney's rank
 the autocorrelation of neighbouring blocks and adjusted after Holm (1979) for the number of comparisons. A difference
 counts when it is significant, the interval excludes 1, and it is larger than a practical floor.
 
+Tried on simulated systems that had not changed: 5 of 800 comparisons said that they had, 4 of them where a disturbance
+lasts 10 s. 30 % more was found in all of 400 looks of two minutes, in 88 of 200 where a disturbance lasts 10 s, and in 30 of
+200 looks of 8 s, as a rehearsal has them.
+
 Durations come as counts in bins of 1 % width, second by second: so they are kept in the history, and old samples are not
 needed. The p95 of such counts is off by less than 1 %.
 """
