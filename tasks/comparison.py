@@ -43,6 +43,8 @@ def _compare(
     run: Run, record: Record, options: dict[str, object], history: History, windows: tuple[Window, ...]
 ) -> Comparison:
     measured = measure(run.evidence / "results", windows)
+    if not measured:
+        raise NoData("The raw k6 samples hold no request of a stage or the smoke test: this run is not compared.")
     # The checks of the report itself are still to come.
     judged = worst(item.verdict for item in record.checks if item.started is not None)
     now = PastRun(

@@ -146,3 +146,24 @@ def test_the_last_run_of_the_same_environment_and_load_is_taken() -> None:
     assert found.run_id == "wanted"
     assert differences(now, found) == ("instance types: c7g.large instead of c7g.xlarge",)
     assert last_comparable(now, runs[2:]) is None
+
+
+def test_of_sixty_looks_at_an_unchanged_system_none_is_called_slower_or_faster() -> None:
+    pairs = [
+        (measured(2 * number, stage=number), measured(2 * number + 1, stage=number))  # another draw of the same system
+        for number in range(1, 61)
+    ]
+    rows = compare([now for now, _ in pairs], [then for _, then in pairs], ("a", "b"))
+    assert {row.verdict for row in rows} == {"same"}
+
+
+def test_one_long_disturbance_is_one_event_and_not_many_blocks() -> None:
+    def disturbed(seed: int, seconds: int) -> Measured:
+        quiet, busy = measured(seed), measured(seed, median_ms=160)
+        rows = [row for row in quiet.counts if row[0] >= seconds] + [row for row in busy.counts if row[0] < seconds]
+        return quiet.model_copy(update={"counts": tuple(sorted(rows))})
+
+    (row,) = compare([disturbed(1, 90)], [disturbed(2, 30)], ("a", "b"))
+    assert row.p_value is not None
+    # Without the correction for neighbours it is 0.007.
+    assert row.p_value > 0.05
