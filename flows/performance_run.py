@@ -35,6 +35,7 @@ _DEFAULTS: dict[str, Any] = {"environment": "perf", "profile": "stepped-ramp"}
 # Others may take the lease between a look and a try; one of them wins each time.
 _LEASE_TRIES = 5
 
+OtherRun = Annotated[str, Field(max_length=36)]
 BlockName = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -76,6 +77,7 @@ def performance_run(  # noqa: PLR0913, PLR0917 - the form in the UI
     auto_until_stage: Annotated[int, Field(ge=0, le=100)] = 0,
     refine_ceiling: bool = False,
     keep_on_failure_minutes: Annotated[int, Field(ge=0, le=MAX_KEEP_MINUTES)] = 0,
+    compare_with: OtherRun = "",
 ) -> State[Any]:
     """Run the whole checklist: pre-flight, provision, smoke, ramp, collect, teardown, report.
 
@@ -93,24 +95,28 @@ def performance_run(  # noqa: PLR0913, PLR0917 - the form in the UI
         refine_ceiling: After a breach, find the ceiling between the last stable stage and the breached one in three steps.
         keep_on_failure_minutes: When the run fails, ask before the teardown, and keep what was made for this long; 0 = take it
             down at once.
+        compare_with: Run to compare with, by its id; empty is the last comparable one.
     """
     options = {
         "ask_before_apply": ask_before_apply, "ask_before_ramp": ask_before_ramp, "start_stage": start_stage,
         "advance": advance, "auto_until_stage": auto_until_stage, "refine_ceiling": refine_ceiling,
-        "keep_on_failure_minutes": keep_on_failure_minutes,
+        "keep_on_failure_minutes": keep_on_failure_minutes, "compare_with": compare_with,
     }  # fmt: skip
     return _work_off(environment, profile, options, with_ramp=True)
 
 
 @flow(name="nightly-smoke", on_cancellation=[_HOOK], on_crashed=[_HOOK])
-def nightly_smoke(environment: BlockName = "perf", profile: BlockName = "stepped-ramp") -> State[Any]:
+def nightly_smoke(
+    environment: BlockName = "perf", profile: BlockName = "stepped-ramp", compare_with: OtherRun = ""
+) -> State[Any]:
     """Provision, smoke, tear down and report, without a question and without a ramp.
 
     Args:
         environment: Perf Environment block: where to run.
         profile: Load Profile block: which smoke test.
+        compare_with: Run to compare with, by its id; empty is the last comparable one.
     """
-    options = {"ask_before_apply": False}
+    options = {"ask_before_apply": False, "compare_with": compare_with}
     return _work_off(environment, profile, options, with_ramp=False)
 
 

@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 
 from blocks.models.errors import NoData
 from tasks.rules.comparison import BIN_WIDTH, Measured, PastRun, Window
 
 # One line a request of an endpoint, whatever the file: for ws, its handshakes.
 _REQUESTS = """
-select scenario, time_s, value, failed from (
-    select scenario, time_s, value, not expected as failed from samples where metric = 'http_req_duration' and scenario <> 'ws'
-    union all
-    select scenario, time_s, value, status is distinct from 101 from samples where metric = 'ws_connecting' and scenario = 'ws'
-)
+select scenario, time_s, value, case when scenario = 'ws' then status is distinct from 101 else not expected end as failed
+from samples where metric = case when scenario = 'ws' then 'ws_connecting' else 'http_req_duration' end
 """
 _PARQUET = "select time_ms / 1000.0 as time_s, metric, value, scenario, expected, status from read_parquet(?)"
 # k6 writes seconds, or milliseconds when it is told to.
@@ -112,21 +110,17 @@ class History:
         file = self.folder / what / f"{run_id}.parquet"
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_suffix(".part")
-        lines = self.folder / what / f"{run_id}.jsonl"
-        names = [name for name, _ in columns]
-        lines.write_text("".join(json.dumps(dict(zip(names, map(_plain, row), strict=True))) + "\n" for row in rows))
-        kinds = "{" + ", ".join(f"'{name}': '{kind}'" for name, kind in columns) + "}"
+        kept = {
+            name: np.array([_plain(row[index]) for row in rows], dtype=object)
+            for index, (name, _) in enumerate(columns)
+        }
+        typed = ", ".join(f"cast({name} as {kind}) as {name}" for name, kind in columns)
         try:
             with _database() as database:
-                # A file of lines is read much faster than rows are inserted.
-                database.execute(
-                    f"copy (select * from read_json('{_quoted(lines)}', format='newline_delimited', columns={kinds})) "  # noqa: S608 - names of ours
-                    f"to '{_quoted(part)}' (format parquet, compression zstd)"
-                )
+                database.register("kept", kept)
+                database.view("kept").project(typed).write_parquet(str(part), compression="zstd")
         except duckdb.Error as error:
             raise NoData(f"The history {file} could not be written: {str(error)[:200]}") from error
-        finally:
-            lines.unlink(missing_ok=True)
         part.replace(file)
 
     def _read(self, what: str, run_id: str, query: str) -> list[tuple[Any, ...]]:
@@ -161,10 +155,9 @@ def measure(results: Path, windows: Iterable[Window]) -> tuple[Measured, ...]:
     try:
         with _database() as database:
             database.execute(
-                f"create table samples as {' union all by name '.join(query for query, _ in sources)}",
+                f"create table requests as with samples as ({' union all by name '.join(query for query, _ in sources)}) {_REQUESTS}",
                 [files for _, files in sources],
             )
-            database.execute(f"create table requests as {_REQUESTS}")
             return tuple(item for window in windows for item in _measure(database, window))
     except duckdb.Error as error:
         raise NoData(f"The raw k6 samples cannot be read: {str(error)[:200]}") from error
@@ -204,10 +197,6 @@ def _flat(item: Measured) -> tuple[Any, ...]:
 def _plain(value: object) -> object:
     # Times are UTC in the files, without saying so: so every reader of Parquet takes them.
     return value.astimezone(UTC).replace(tzinfo=None).isoformat() if isinstance(value, datetime) else value
-
-
-def _quoted(file: Path) -> str:
-    return str(file).replace("'", "''")
 
 
 def _database() -> duckdb.DuckDBPyConnection:

