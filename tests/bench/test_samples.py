@@ -144,7 +144,8 @@ def test_samples(tmp_path: Path) -> None:
     )  # fmt: skip
     sys.stdout.write(
         f"\n{converted.rows} samples: scorecard {ours:.2f} s, {ratio:.1f} times as fast as pandas on the same Parquet, "
-        f"{chosen:.1f} when pyarrow chooses the rows; made once: Parquet of the csv.gz {convert_s:.1f} s; {rows} samples converted and counted within {memory / 2**20:.0f} MiB\n"
+        f"{chosen:.1f} when pyarrow chooses the rows; made once: Parquet of the csv.gz {convert_s:.1f} s; "
+        f"{rows} samples converted and counted within {memory / 2**20:.0f} MiB\n"
     )
     assert ours <= 2.0
     assert ratio >= 5.0
