@@ -143,7 +143,8 @@ def test_samples(tmp_path: Path) -> None:
         rows_for_memory=rows, memory_bytes=memory,
     )  # fmt: skip
     sys.stdout.write(
-        f"\n{converted.rows} samples: scorecard {ours:.2f} s, {ratio:.1f} times as fast as pandas on the same Parquet, {chosen:.1f} when pyarrow chooses the rows; made once: "
+        f"\n{converted.rows} samples: scorecard {ours:.2f} s, {ratio:.1f} times as fast as pandas on the same Parquet, "
+        f"{chosen:.1f} when pyarrow chooses the rows; made once: "
         f"Parquet of the csv.gz {convert_s:.1f} s; {rows} samples converted and counted within {memory / 2**20:.0f} MiB\n"
     )
     assert ours <= 2.0
