@@ -21,7 +21,7 @@ from tasks.clients.kernel import read_kernel_log
 from tasks.dashboard import Camera, keep_snapshot, keep_traces
 from tasks.metrics import prometheus_of
 from tasks.rules import queries
-from tasks.rules.numbers import stage_end
+from tasks.rules.numbers import stage_end, steady_begin
 from tasks.run import Run
 from tasks.store import store_of, upload_evidence
 from tasks.sut import sut_of
@@ -47,8 +47,9 @@ def capture_stages(run: Run, captures: Captures) -> None:
         camera.open()
         for order in captures:
             record = run.record()
-            stage = next(stage for stage in record.stages if stage.number == order.number)
-            _capture(run, record, stage, camera, order.why_not)
+            for stage in record.stages:
+                if stage.number == order.number:
+                    _capture(run, record, stage, camera, order.why_not)
             if order.go_on():
                 upload_evidence(run, store)
 
@@ -120,7 +121,7 @@ def _snapshot(run: Run, stage: Stage, end: datetime) -> Fields:
 
 
 def _traces(run: Run, stage: Stage, end: datetime) -> Fields:
-    found = keep_traces(run, stage.steady_from or stage.started, end, f"stage-{stage.number:02d}")
+    found = keep_traces(run, steady_begin(stage) or stage.started, end, f"stage-{stage.number:02d}")
     return {"trace_ids": [item.model_dump() for item in found]}
 
 
@@ -166,7 +167,7 @@ def _stats(run: Run, stage: Stage, end: datetime) -> Fields:
 
 
 def _exemplars(run: Run, stage: Stage, end: datetime) -> Fields:
-    start = stage.steady_from or stage.started
+    start = steady_begin(stage) or stage.started
     found = prometheus_of(run).exemplars(run.environment.metrics.span_duration, start, end)[:_EXEMPLARS]
     if not found:
         raise NoData(
