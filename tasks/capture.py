@@ -18,7 +18,7 @@ from blocks.models.record import Record, Stage
 from tasks.captures import Captures
 from tasks.clients.browser import write_whole
 from tasks.clients.kernel import read_kernel_log
-from tasks.dashboard import Camera, keep_snapshot, keep_traces
+from tasks.dashboard import Camera, Panels, keep_snapshot, keep_traces
 from tasks.metrics import prometheus_of
 from tasks.rules import queries
 from tasks.rules.numbers import stage_end, steady_begin
@@ -76,12 +76,17 @@ def _capture(run: Run, record: Record, stage: Stage, camera: Camera, why_not: Ca
         return
     first = record.stages[0].started
 
-    def screenshot(run: Run, stage: Stage, end: datetime) -> Fields:
+    panels = Panels(run, stage.started, end)
+
+    def screenshot(run: Run, stage: Stage, _: datetime) -> Fields:
         file = run.evidence / "screenshots" / f"stage-{stage.number:02d}.png"
-        taken = camera.picture(min(first, stage.started), end, file, lambda: not why_not())
+        taken = camera.picture(min(first, stage.started), panels, file, lambda: not why_not())
         return {"screenshot": run.relative(file)} if taken else {}
 
-    pieces: Mapping[str, Piece] = {"screenshot": screenshot, **_PIECES}
+    def snapshot(run: Run, stage: Stage, _: datetime) -> Fields:
+        return {"snapshot": keep_snapshot(run, f"stage-{stage.number:02d}", panels)}
+
+    pieces: Mapping[str, Piece] = {"screenshot": screenshot, **_PIECES, "snapshot": snapshot}
     captured = {what: at for what, at in stage.captured.items() if at >= stage.started}
     not_captured = dict(stage.not_captured)
     fields: Fields = {}
@@ -114,10 +119,6 @@ def _take(take: Piece, run: Run, stage: Stage, end: datetime) -> tuple[Fields, s
     except Exception as error:
         _logger.exception("Evidence of stage %d", stage.number)
         return {}, f"{type(error).__name__}: {error}"
-
-
-def _snapshot(run: Run, stage: Stage, end: datetime) -> Fields:
-    return {"snapshot": keep_snapshot(run, f"stage-{stage.number:02d}", stage.started, end)}
 
 
 def _traces(run: Run, stage: Stage, end: datetime) -> Fields:
@@ -191,7 +192,6 @@ def _keep(run: Run, name: str, text: str) -> str:
 _PIECES: Mapping[str, Piece] = {
     "logs": _logs,
     "kernel": _kernel,
-    "snapshot": _snapshot,
     "traces": _traces,
     "stats": _stats,
     "exemplars": _exemplars,
