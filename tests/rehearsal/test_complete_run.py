@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -88,6 +89,14 @@ def test_evidence_that_the_record_names_exists(record: dict[str, Any]) -> None:
         assert all(trace["verified"] and (LATEST / trace["file"]).is_file() for trace in stage["trace_ids"])
 
 
+def test_lines_over_time_and_the_recording_are_kept_with_their_hashes(record: dict[str, Any]) -> None:
+    kept = [*record["series"], record["recording"]]
+    assert len(kept) == 9
+    for item in kept:
+        assert hashlib.sha256((LATEST / item["file"]).read_bytes()).hexdigest() == item["sha256"], item
+    assert record["recording"]["frames"] >= 2
+
+
 def test_no_secret_of_the_rehearsal_is_in_the_evidence_or_the_journal() -> None:
     private_key = "BEGIN OPENSSH PRIVATE KEY"
     for file in LATEST.rglob("*"):
@@ -108,14 +117,16 @@ def test_the_report_page_shows_the_records_numbers_in_a_browser(record: dict[str
         page = browser.new_page()
         page.on("request", lambda request: requested.append(request.url))
         page.goto((LATEST / "report.html").resolve().as_uri())
-        text = page.inner_text("body")
+        page.evaluate("document.querySelectorAll('details').forEach((item) => { item.open = true; })")
+        text, heading = page.inner_text("body"), page.inner_text("h1")
         plots = page.locator("figure svg").count()
         browser.close()
-    assert f"{record['verdict']} {record['reason']}" in text
+    assert text.index(record["verdict"]) < text.index(heading)
+    assert heading.lower() == f"{record['reason']}.".lower()
     for stage in record["stages"]:
         for item in stage["endpoints"]:
             assert f"{item['p95_ms']:.1f}" in text
-    assert plots == 3
+    assert plots == 10
     assert [url for url in requested if not url.startswith(("file:", "data:"))] == []
 
 

@@ -135,7 +135,7 @@ def test_evidence_that_is_not_what_was_journaled_is_not_drawn(tmp_path: Path) ->
     page = render_run(folder).read_text()
     assert "evidence/series/p95.json is not the file that was journaled: its SHA-256 differs" in page
     assert "evidence/series/cpu.json is not in the evidence" in page
-    assert "stage-01.png is not a picture" in page
+    assert "stage-01.png is not a whole picture" in page
     assert "stage-02.png is not in the evidence" in page
     assert page.count("<svg") == 8
 
