@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from prefect.blocks.core import Block
-from prefect_aws import AwsCredentials
+from prefect_aws import AwsCredentials, S3Bucket
 from pydantic import Field
 
 from blocks.models.settings import (
@@ -62,6 +62,14 @@ class PerfEnvironment(Block):
     observability: Observability = Field(default_factory=Observability, description="Where the run is watched.")
     metrics: MetricNames = Field(default_factory=MetricNames, description="What the metrics are called.")
     runs_folder: Path = Field(description="Absolute folder of the runs: journal, record, evidence, report.")
+    fill_team_report: bool = Field(
+        False,
+        description="Also fill docs/performance-test-report.md in the checkout; a filled copy is in the evidence anyway.",
+    )
+    evidence_store: S3Bucket | None = Field(
+        None,
+        description="Bucket that the evidence is copied to as well, in a folder of the run. Empty = the runs folder only.",
+    )
     lease_minutes: int = Field(180, ge=5, le=1440, description="How long a run may keep the infrastructure.")
     address_service: str = Field(
         "https://checkip.amazonaws.com", description="Tells the worker's public address when admin_cidrs is empty."

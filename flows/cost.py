@@ -13,7 +13,7 @@ from blocks.models.verdict import Verdict
 from flows.phase import phase
 from tasks.checks import check
 from tasks.cost import ask_for_cost
-from tasks.report import amend_report
+from tasks.report import render_again
 
 
 @flow(name="cost-check", flow_run_name="cost check of {environment}")
@@ -36,7 +36,7 @@ def cost_check(
         with check(run, "report.cost", needed=False) as checking:
             judgement = ask_for_cost(run, look)
             checking.judge(judgement)
-        amend_report(run)
+        render_again(run)
         state = Failed if judgement.verdict is Verdict.FAIL else Completed
         opened.outcome = state(message=f"{judgement.verdict.value}: {judgement.detail}")
     return opened.outcome

@@ -17,6 +17,7 @@ from tasks.cost import estimate_cost
 from tasks.dashboard import check_dashboard, links
 from tasks.images import IMAGE_TAG, build_and_push, judge_images, log_in_to_registry, read_pushed
 from tasks.infrastructure import api_url, apply_plan, judge_outputs, loadgen_addresses, read_outputs
+from tasks.lease import require_lease
 from tasks.load import install_load_generators, read_users_file
 from tasks.run import Run
 from tasks.sut import judge_services, judge_users, prepare_database, seed_users, start_services, wait_for_health
@@ -31,6 +32,7 @@ def provision(
         run = opened.run
         _approve(run, ask=ask, timeout_s=approval_timeout_s)
         with check(run, "provision.apply") as checking:
+            require_lease(run)
             made = apply_plan(run)
             checking.judge(passed(f"{made} resources made, as planned and approved"))
         with check(run, "provision.outputs") as checking:

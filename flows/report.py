@@ -11,11 +11,14 @@ from typing import Annotated, Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.states import Completed
 from pydantic import Field
 
 from blocks.models.errors import RampartError
 from flows.phase import phase
-from tasks.report import render_run, write_report
+from tasks.report import is_closed, render_again, render_run, write_report
+from tasks.run import open_run
+from tasks.store import store_report
 
 
 @flow(name="report", flow_run_name="report of {environment}")
@@ -29,13 +32,19 @@ def report(
 ) -> State[Any]:
     """Fill the team's report, write record.json and the manifest, render report.md and report.html.
 
+    A run that was reported on before is rendered again from its journal and evidence, without a new line in the journal.
+
     Args:
         run_id: The run to report on: the flow-run id of its performance-run.
         environment: Perf Environment block of the run.
         profile: Load Profile block of the run.
     """
+    run = open_run(run_id, environment, profile)
+    if is_closed(run):
+        return Completed(message=f"rendered again: {render_again(run)}")
     with phase("report", run_id, environment, profile) as opened:
         write_report(opened.run)
+        store_report(opened.run)
     return opened.outcome
 
 

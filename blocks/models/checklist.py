@@ -56,7 +56,7 @@ CHECKLIST: tuple[ChecklistItem, ...] = _items(
     ("smoke.signin_p95", "Sign-in p95 is below its limit"),
     ("smoke.bet_exception", "The known exception of dice bets is recorded"),
     ("ramp.tabs", "Dashboard, trace search and container statistics are at hand"),
-    ("ramp.recording", "The dashboard is recorded", False),
+    ("ramp.recording", "The dashboard is recorded"),
     ("ramp.launch", "The ramp is launched"),
     ("ramp.stage_notes", "Every stage's numbers are noted"),
     ("ramp.abort", "The guard watched the load"),

@@ -53,6 +53,7 @@ class EndpointNumbers(Part):
 
     name: str
     requests: int | None = None
+    errors: int | None = None
     error_rate: float | None = None
     p50_ms: float | None = None
     p90_ms: float | None = None
@@ -61,6 +62,17 @@ class EndpointNumbers(Part):
     max_ms: float | None = None
     live_p95_ms: float | None = None
     """As Prometheus showed it during the run: a bucket estimate."""
+    live_error_rate: float | None = None
+    live_note: str | None = None
+    """Says so when the estimate and the exact p95 differ by more than a bucket may."""
+
+
+class CheckNumbers(Part):
+    """A check of the script over the steady part of a stage."""
+
+    name: str
+    passes: int
+    fails: int
 
 
 class ContainerUse(Part):
@@ -92,13 +104,28 @@ class Stage(Part):
     steady_to: datetime | None = None
     gate: Gate | None = None
     endpoints: tuple[EndpointNumbers, ...] = ()
+    rise: tuple[EndpointNumbers, ...] = ()
+    """The same between the stage's start and its steady part, exact."""
+    checks: tuple[CheckNumbers, ...] = ()
     ws_handshake_success: float | None = None
+    live_ws_handshake_success: float | None = None
     sut: tuple[ContainerUse, ...] = ()
     queues: dict[str, float] = Field(default_factory=dict)
     screenshot: str | None = None
     summary: str | None = None
     trace_ids: tuple[TraceId, ...] = ()
     snapshot: str | None = None
+    exemplars: str | None = None
+    stats: str | None = None
+    """CPU and memory of each container over the stage."""
+    logs: str | None = None
+    """The end of the containers' logs."""
+    kernel: str | None = None
+    """What the SUT's kernel killed for memory."""
+    captured: dict[str, datetime] = Field(default_factory=dict)
+    """When a piece of evidence was taken: while the stage was held, or later."""
+    not_captured: dict[str, str] = Field(default_factory=dict)
+    """Why a piece of evidence is not there."""
 
 
 class SegmentRun(Part):
@@ -154,8 +181,51 @@ class Decision(Part):
     answer: str
     by: str
     waited_seconds: float
+    answered: datetime | None = None
     details: dict[str, Any] = Field(default_factory=dict)
     """Further fields of the form: the stage to resume at, the scenario to throttle and its share."""
+
+
+class Limit(Part):
+    """A rule of the guard, as it was in force."""
+
+    name: str
+    metric: str
+    scope: str = ""
+    operator: str = ">"
+    limit: float
+    window_s: float | None = None
+    for_s: float = 0.0
+    settle_s: float = 0.0
+
+
+class SeriesFile(Part):
+    """Lines over the time of the load, as Prometheus had them; kept as a file of the evidence."""
+
+    name: str
+    file: str | None = None
+    sha256: str | None = None
+    not_captured: str = ""
+    """Why there is no file."""
+
+
+class Recording(Part):
+    """The time-lapse of the dashboard."""
+
+    file: str
+    sha256: str
+    frames: int
+    seconds: float
+    """How long it plays."""
+
+
+class Unfinished(Part):
+    """Where a run is, or where it died: a phase that began and did not end."""
+
+    phase: str
+    check: str | None = None
+    """The first check of the phase without a verdict."""
+    last_line: datetime
 
 
 class Teardown(Part):
@@ -239,6 +309,10 @@ class Record(Part):
     segments: tuple[SegmentRun, ...] = ()
     breaches: tuple[Breach, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    series: tuple[SeriesFile, ...] = ()
+    recording: Recording | None = None
+    unfinished: Unfinished | None = None
     teardown: Teardown | None = None
     cost: Cost = Cost()
     comparison: Comparison | None = None

@@ -95,9 +95,11 @@ def _register() -> int:
     stack = load()
     if stack is None:
         raise Refused("No stack is running; start it with: python -m deployments.rehearsal up")
-    from deployments.rehearsal.settings import register  # noqa: PLC0415 - Prefect is imported only where it is used
+    from deployments.register import register  # noqa: PLC0415 - Prefect is imported only where it is used
+    from deployments.rehearsal.settings import save_rehearsal_blocks  # noqa: PLC0415 - as above
 
-    register(stack)
+    register()
+    save_rehearsal_blocks(stack)
     return 0
 
 

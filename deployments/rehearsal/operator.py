@@ -90,7 +90,7 @@ class Operator:
                 self._answer(client, events)
                 if not self._by_hand and time.monotonic() - quiet_since > _SILENCE_S:
                     raise Failed(
-                        f"The run has written nothing for {_SILENCE_S:g} s; look at its page and at .rehearsal/logs/worker.log."
+                        f"The run has written nothing for {_SILENCE_S:g} s; look at its page and at .rehearsal/logs/worker-rampart.log."
                     )
                 time.sleep(_POLL_S)
 
@@ -133,7 +133,7 @@ class Operator:
                     return
                 time.sleep(_POLL_S)
         raise Failed(
-            f"The cancelled run did not finish its teardown within {_CANCEL_S:g} s; look at .rehearsal/logs/worker.log."
+            f"The cancelled run did not finish its teardown within {_CANCEL_S:g} s; look at .rehearsal/logs/worker-rampart.log."
         )
 
     def _answer(self, client: SyncPrefectClient, events: Sequence[Event]) -> None:

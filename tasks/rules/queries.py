@@ -149,6 +149,16 @@ def memory_bytes(names: MetricNames, service: str) -> str:
     return f'sum by(name)({names.container_memory}{{name=~"(.*[-_])?{service}([-_].*)?"}})'
 
 
+def container_cpu_percent(names: MetricNames, window_s: float) -> str:
+    """CPU of each container, 100 = one core, as docker stats counts it."""
+    return f'sum by(name)(rate({names.container_cpu}{{name!=""}}[{go_duration(window_s)}])) * 100'
+
+
+def container_memory_bytes(names: MetricNames) -> str:
+    """Memory of each container."""
+    return f'sum by(name)({names.container_memory}{{name!=""}})'
+
+
 def too_many_requests(names: MetricNames, run_id: str, window_s: float) -> str:
     """Answers with status 429 of all answers; empty when there was none."""
     series, window = names.http_requests, f"[{go_duration(window_s)}]"
@@ -162,6 +172,16 @@ def services_with_429(names: MetricNames, window_s: float) -> str:
     """Calls a second by service that were answered 429; empty where spans carry no HTTP status."""
     series = f'{names.span_calls}{{http_response_status_code="429"}}'
     return f"sum by(service_name)(rate({series}[{go_duration(window_s)}])) > 0"
+
+
+def request_rate(names: MetricNames, run_id: str, window_s: float) -> str:
+    """Requests a second by scenario."""
+    return f'sum by(scenario)(rate({names.http_requests}{{run_id="{run_id}"}}[{go_duration(window_s)}]))'
+
+
+def containers_memory_bytes(names: MetricNames) -> str:
+    """Memory of every container."""
+    return f'max by(name)({names.container_memory}{{name!=""}})'
 
 
 def graph_link(prometheus_url: str, query: str, at: datetime) -> str:

@@ -18,10 +18,14 @@ from blocks.models.record import (
     Decision,
     EndpointNumbers,
     Gate,
+    Limit,
     Record,
+    Recording,
     SegmentRun,
+    SeriesFile,
     Stage,
     Teardown,
+    Unfinished,
 )
 from blocks.models.verdict import Verdict, worst
 
@@ -43,7 +47,7 @@ def fold(events: Iterable[Event], unreadable_lines: int = 0) -> Record:
     left_out = frozenset(opened.data.get("left_out", ()))
     checks = tuple(_check(item, known, left_out) for item in CHECKLIST)
     breaches = _breaches(known)
-    decisions = tuple(Decision(**event.data) for event in known if event.kind == "decision")
+    decisions = tuple(Decision(**{"answered": event.at, **event.data}) for event in known if event.kind == "decision")
     verdict, reason = _verdict(checks, left_out, breaches, decisions)
     closed = _last(known, "run_closed")
     return Record(
@@ -59,6 +63,10 @@ def fold(events: Iterable[Event], unreadable_lines: int = 0) -> Record:
         segments=_segments(known),
         breaches=breaches,
         decisions=decisions,
+        limits=tuple(Limit(**rule) for rule in _merged(known, "limits").get("rules", ())),
+        series=_series(known),
+        recording=_recording(known),
+        unfinished=_unfinished(known, checks),
         teardown=_teardown(known),
         cost=_cost(known),
         comparison=_comparison(known),
@@ -132,10 +140,11 @@ def _why_not_reached(events: tuple[Event, ...]) -> str:
     for event in events:
         if event.kind == "check" and event.data.get("verdict") in {Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE}:
             return f"the run stopped after {event.data['id']}."
-    for event in events:
-        if event.kind == "note":
-            return str(event.data["text"])
-    return "the run ended before it."
+    if phase := _open_phase(events):
+        return f"the run died in its {phase} phase."
+    # Who took a dead run over says at which check it died.
+    notes = [str(event.data["text"]) for event in events if event.kind == "note" and event.phase == "teardown"]
+    return notes[0] if notes else "the run ended before it."
 
 
 def _stages(events: tuple[Event, ...]) -> tuple[Stage, ...]:
@@ -192,6 +201,34 @@ def _breaches(events: tuple[Event, ...]) -> tuple[Breach, ...]:
         elif event.kind == "triage" and found:
             found[-1]["triage"] = tuple(event.data.get("rows", ()))
     return tuple(Breach(**breach) for breach in found)
+
+
+def _series(events: tuple[Event, ...]) -> tuple[SeriesFile, ...]:
+    """Return the files of each kind of line; the last of a name counts."""
+    found = {str(event.data["name"]): SeriesFile(**event.data) for event in events if event.kind == "series"}
+    return tuple(found[name] for name in sorted(found))
+
+
+def _recording(events: tuple[Event, ...]) -> Recording | None:
+    event = _last(events, "recording")
+    return Recording(**event.data) if event else None
+
+
+def _unfinished(events: tuple[Event, ...], checks: tuple[Check, ...]) -> Unfinished | None:
+    """Return where the run is, or died."""
+    phase = _open_phase(events)
+    if phase is None:
+        return None
+    waiting = next((check.id for check in checks if check.phase == phase and check.verdict is Verdict.NOT_RUN), None)
+    last = max(event.at for event in events if event.phase == phase)
+    return Unfinished(phase=phase, check=waiting, last_line=last)
+
+
+def _open_phase(events: tuple[Event, ...]) -> str | None:
+    """Return the phase that began and did not end. The report cannot be it: it is made before its phase ends."""
+    ended = {event.phase for event in events if event.kind == "phase_ended"}
+    begun = (event.phase for event in events if event.kind == "phase_started")
+    return next((phase for phase in begun if phase not in ended and phase != "report"), None)
 
 
 def _ceiling(events: tuple[Event, ...]) -> Ceiling:

@@ -12,15 +12,15 @@ import pytest
 
 from blocks.models.errors import NoData
 from tasks.clients.history import History, measure
-from tasks.clients.samples import Samples
+from tasks.clients.samples import Samples, convert
 from tasks.rules.comparison import BIN_WIDTH, Measured, PastRun, Window, compare
 
 T0 = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
-_HEADER = "metric_name,timestamp,metric_value,expected_response,scenario,status"
+_HEADER = "metric_name,timestamp,metric_value,expected_response,scenario,status,error_code,check"
 
 
 def _line(metric: str, second: float, value: float, scenario: str, *, ok: str = "true", status: int = 200) -> str:  # noqa: PLR0913 - columns of k6
-    return f"{metric},{int(T0.timestamp() + second)},{value:.6f},{ok},{scenario},{status}"
+    return f"{metric},{int(T0.timestamp() + second)},{value:.6f},{ok},{scenario},{status},,"
 
 
 def _csv(results: Path, name: str, lines: list[str]) -> Path:
@@ -53,7 +53,8 @@ def _run(run_id: str = "run-1", hours: float = 0.0) -> PastRun:
 def test_numbers_are_the_reports_and_counts_hold_every_request(tmp_path: Path) -> None:
     file = _csv(tmp_path, "segment-01", _lines(50.0))
     (item,) = measure(tmp_path, [_window()])
-    (exact,) = Samples([file]).numbers(T0, T0 + timedelta(seconds=20))
+    convert(file, tmp_path / "exact.parquet")
+    ((exact,),) = Samples([tmp_path / "exact.parquet"]).numbers([(T0, T0 + timedelta(seconds=20))])
     assert (item.endpoint, item.requests, item.error_rate) == (exact.name, exact.requests, exact.error_rate)
     assert (item.p50_ms, item.p95_ms, item.p99_ms) == (exact.p50_ms, exact.p95_ms, exact.p99_ms)
     assert sum(count for _, _, count in item.counts) == 200

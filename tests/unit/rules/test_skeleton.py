@@ -6,12 +6,15 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from blocks.models.record import Record
+from blocks.models.verdict import Verdict
 from tasks.rules.record import fold
-from tasks.rules.skeleton import TBD, fill_skeleton
+from tasks.rules.skeleton import TBD, fill_skeleton, has_fields
 
-from .journals import all_passed, breach, event, opened
+from .journals import all_passed, breach, check, event, opened
 
 _SKELETON = (
     Path(__file__).parents[3] / "deployments" / "rehearsal" / "checkout" / "docs" / "performance-test-report.md"
@@ -80,20 +83,20 @@ def test_the_summary_is_read_from_the_record() -> None:
     assert _row(filled, "Date")[1] == "2026-11-23"
     assert _row(filled, "Run")[1] == "run-1"
     assert _row(filled, "Verdict")[1] == "PASS"
-    assert _row(filled, "Ceiling (stage, VUs)")[1] == "stage 3, 3000 VUs"
+    assert _row(filled, "Ceiling (stage, VUs)")[1] == "stage 3, 3,000 VUs"
     assert _row(filled, "Reason for the ceiling")[1] == "the top was reached"
     assert _row(filled, "Region")[1] == "eu-north-1"
-    assert _row(filled, "SUT instance type")[1] == "not captured"
+    assert _row(filled, "SUT instance type")[1] == "not captured: the run did not note it"
 
 
 def test_a_named_field_is_its_number() -> None:
     filled, _ = fill_skeleton("At stage 3: {{stage.3.signin.p95_ms}} ms, {{ stage.3.bet.requests }} bets.", _record())
-    assert filled == "At stage 3: 123.4 ms, 100 bets.\n"
+    assert filled == "At stage 3: 123.4 ms, 100 bets."
 
 
 def test_a_named_field_of_a_stage_that_was_not_reached_says_so() -> None:
     filled, unmatched = fill_skeleton("{{stage.9.signin.p95_ms}}", _record())
-    assert (filled, unmatched) == ("not captured: stage 9 was not reached\n", ())
+    assert (filled, unmatched) == ("not captured: stage 9 was not reached", ())
 
 
 def test_an_unknown_field_stays_visible_and_is_listed() -> None:
@@ -124,3 +127,81 @@ def test_a_run_without_a_breach_has_none() -> None:
     breach_part = re.split(r"^## ", filled, flags=re.MULTILINE)[5]
     assert breach_part.startswith("Breach and triage")
     assert breach_part.count("| none |") == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [
+        ("## Stages\n| Stage | Login 95th percentile (ms) |\n|---|---|\n| Stage 2 | {{TBD}} |\n", "| Stage 2 | 123 |"),
+        ("## Stages\n| # | p(95) sign-in |\n|---|---|\n| 2 | {{TBD}} |\n", "| 2 | 123 ms |"),
+        ("## Stages\n| Metric | Stage 1 | Stage 2 |\n|---|---|---|\n| Dice bet P95 | 1 | {{TBD}} |\n", "| 1 | 88 ms |"),
+        ("### Stage 2 (2,000 VUs)\n| Endpoint | p95 | Errors |\n|---|---|---|\n| WebSocket | {{TBD}} | {{TBD}} |\n", "| 12 ms | 1.00% |"),
+        ("## Stages\n| Stage | Endpoint | p50 |\n|---|---|---|\n| 1 | history | {{TBD}} |\n", "| history | 20 ms |"),
+        ("# Report\n- Sign-in p95 at stage 3: {{TBD}}, bet p95 at stage 3: {{TBD}}.\n", "3: 123 ms, bet p95 at stage 3: 88 ms."),
+        ("## Overview\n**Outcome:** {{TBD}}\n", "**Outcome:** PASS"),
+        ("## Overview\nMaximum stable load: {{ TBD }}\n", "load: stage 3, 3,000 VUs"),
+        ("## Test bed\nItem | Value\n--- | ---\nAWS region | {{TBD}}\n", "AWS region | eu-north-1"),
+        ("Verdict: {{TBD}}", "Verdict: PASS"),
+        ("{{stage.3.vus}} users, {{stage.3.ws_handshake_success}}", "3000 users, 0.9975"),
+    ],
+)  # fmt: skip
+def test_a_field_is_known_by_its_heading_row_column_or_label(text: str, filled: str) -> None:
+    result, left = fill_skeleton(text, _record())
+    assert filled in result
+    assert left == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("{{stage.3.signin.p97_ms}}", "{{stage.3.signin.p97_ms}}"),
+        ("{{stage.3.moon.p95_ms}}", "{{stage.3.moon.p95_ms}}"),
+        ("{{ customer }}", "{{ customer }}"),
+        ("{{stage.3.endpoints}}", "{{stage.3.endpoints}}"),
+        ("{{TBD}}", ": "),
+        ("Duration: {{TBD}}", ": duration"),
+    ],
+)
+def test_a_field_nobody_knows_stays_and_is_listed(text: str, left: str) -> None:
+    """Duration alone is that of the run or of the teardown: it is not guessed."""
+    assert fill_skeleton(text, _record()) == (text, (left,))
+
+
+def test_a_value_with_a_bar_does_not_break_its_table() -> None:
+    lines = [opened(), check("smoke.run", Verdict.FAIL, "a | b\nc")]
+    text = "## Summary\n| Item | Value |\n|---|---|\n| Reason | {{TBD}} |\n"
+    assert "| Reason | smoke.run: a \\| b c |" in fill_skeleton(text, fold(lines))[0]
+
+
+def test_the_cause_of_a_breach_is_its_first_matched_row() -> None:
+    row = {"row": "prisma-pool", "matched": True, "score": 1.0, "evidence": "212 ms", "cause": "the pool is exhausted"}
+    filled, _ = fill_skeleton(_SKELETON, fold([opened(), breach(), event("triage", 95, rows=[row])]))
+    assert _row(filled, "Cause (row of the matrix)")[1] == "prisma-pool: the pool is exhausted"
+
+
+_PIECE = st.sampled_from(
+    [
+        "{{TBD}}",
+        "{{ x }}",
+        "{{stage.1.bet.p95_ms}}",
+        "|",
+        "\n",
+        "\r\n",
+        "# ",
+        "|---|",
+        "Stage 1",
+        "p95",
+        "Verdict",
+        " ",
+        "é",
+    ]
+)
+
+
+@given(st.lists(_PIECE).map("".join))
+def test_whatever_is_no_field_stays_byte_for_byte(text: str) -> None:
+    filled, left = fill_skeleton(text, _record())
+    assert len(re.findall(r"\{\{", filled)) == len(left)
+    around = [re.escape(part) for part in re.split(r"\{\{[^{}]*\}\}", text)]
+    assert re.fullmatch(r"[^\r\n]+?".join(around), filled)
+    assert has_fields(text) == ("{{" in text)

@@ -60,6 +60,18 @@ class DashboardPage {
     this.refresh();
     this.loadOptions();
     this.schedule();
+    window.addEventListener('popstate', () => this.follow());
+  }
+
+  // The address changed under the page, as by the back button: its range is shown.
+  follow() {
+    const parameters = new URLSearchParams(location.search);
+    const asked = { from: parameters.get('from') || this.asked.from, to: parameters.get('to') || this.asked.to };
+    if (asked.from === this.asked.from && asked.to === this.asked.to) return;
+    this.asked = asked;
+    this.drawHead();
+    this.schedule();
+    this.refresh();
   }
 
   // The range of this refresh: all panels of it show the same.
