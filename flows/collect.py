@@ -13,7 +13,7 @@ from blocks.models.verdict import passed, worse
 from flows.phase import phase
 from tasks.capture import capture_rest
 from tasks.checks import check
-from tasks.dashboard import find_trace, judge_traces, keep_snapshot
+from tasks.dashboard import Panels, find_trace, judge_traces, keep_snapshot
 from tasks.evidence import fetch_results, judge_results, note_stages
 from tasks.recording import record_dashboard
 from tasks.rules.evidence import judge_snapshots, judge_stage_evidence
@@ -74,4 +74,6 @@ def _smoke_alone(run: Run) -> None:
     with check(run, "collect.traces", needed=False) as checking:
         checking.judge(judge_traces([find_trace(run, *times)]))
     with check(run, "collect.snapshots", needed=False) as checking:
-        checking.judge(passed(f"a snapshot of the smoke test with its data: {keep_snapshot(run, 'smoke', *times)}"))
+        checking.judge(
+            passed(f"a snapshot of the smoke test with its data: {keep_snapshot(run, 'smoke', Panels(run, *times))}")
+        )

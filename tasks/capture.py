@@ -18,10 +18,10 @@ from blocks.models.record import Record, Stage
 from tasks.captures import Captures
 from tasks.clients.browser import write_whole
 from tasks.clients.kernel import read_kernel_log
-from tasks.dashboard import Camera, keep_snapshot, keep_traces
+from tasks.dashboard import Camera, Panels, keep_snapshot, keep_traces
 from tasks.metrics import prometheus_of
 from tasks.rules import queries
-from tasks.rules.numbers import stage_end
+from tasks.rules.numbers import stage_end, steady_begin
 from tasks.run import Run
 from tasks.store import store_of, upload_evidence
 from tasks.sut import sut_of
@@ -47,8 +47,9 @@ def capture_stages(run: Run, captures: Captures) -> None:
         camera.open()
         for order in captures:
             record = run.record()
-            stage = next(stage for stage in record.stages if stage.number == order.number)
-            _capture(run, record, stage, camera, order.why_not)
+            for stage in record.stages:
+                if stage.number == order.number:
+                    _capture(run, record, stage, camera, order.why_not)
             if order.go_on():
                 upload_evidence(run, store)
 
@@ -75,12 +76,17 @@ def _capture(run: Run, record: Record, stage: Stage, camera: Camera, why_not: Ca
         return
     first = record.stages[0].started
 
-    def screenshot(run: Run, stage: Stage, end: datetime) -> Fields:
+    panels = Panels(run, stage.started, end)
+
+    def screenshot(run: Run, stage: Stage, _: datetime) -> Fields:
         file = run.evidence / "screenshots" / f"stage-{stage.number:02d}.png"
-        taken = camera.picture(min(first, stage.started), end, file, lambda: not why_not())
+        taken = camera.picture(min(first, stage.started), panels, file, lambda: not why_not())
         return {"screenshot": run.relative(file)} if taken else {}
 
-    pieces: Mapping[str, Piece] = {"screenshot": screenshot, **_PIECES}
+    def snapshot(run: Run, stage: Stage, _: datetime) -> Fields:
+        return {"snapshot": keep_snapshot(run, f"stage-{stage.number:02d}", panels)}
+
+    pieces: Mapping[str, Piece] = {"screenshot": screenshot, **_PIECES, "snapshot": snapshot}
     captured = {what: at for what, at in stage.captured.items() if at >= stage.started}
     not_captured = dict(stage.not_captured)
     fields: Fields = {}
@@ -115,12 +121,8 @@ def _take(take: Piece, run: Run, stage: Stage, end: datetime) -> tuple[Fields, s
         return {}, f"{type(error).__name__}: {error}"
 
 
-def _snapshot(run: Run, stage: Stage, end: datetime) -> Fields:
-    return {"snapshot": keep_snapshot(run, f"stage-{stage.number:02d}", stage.started, end)}
-
-
 def _traces(run: Run, stage: Stage, end: datetime) -> Fields:
-    found = keep_traces(run, stage.steady_from or stage.started, end, f"stage-{stage.number:02d}")
+    found = keep_traces(run, steady_begin(stage) or stage.started, end, f"stage-{stage.number:02d}")
     return {"trace_ids": [item.model_dump() for item in found]}
 
 
@@ -166,7 +168,7 @@ def _stats(run: Run, stage: Stage, end: datetime) -> Fields:
 
 
 def _exemplars(run: Run, stage: Stage, end: datetime) -> Fields:
-    start = stage.steady_from or stage.started
+    start = steady_begin(stage) or stage.started
     found = prometheus_of(run).exemplars(run.environment.metrics.span_duration, start, end)[:_EXEMPLARS]
     if not found:
         raise NoData(
@@ -190,7 +192,6 @@ def _keep(run: Run, name: str, text: str) -> str:
 _PIECES: Mapping[str, Piece] = {
     "logs": _logs,
     "kernel": _kernel,
-    "snapshot": _snapshot,
     "traces": _traces,
     "stats": _stats,
     "exemplars": _exemplars,

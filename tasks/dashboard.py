@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +16,7 @@ from blocks.models.errors import Failed, NoData, RampartError, Unavailable
 from blocks.models.record import TraceId
 from blocks.models.verdict import Judgement, failed, passed
 from tasks.clients.browser import WIDTH, Photographer, write_whole
-from tasks.clients.dashboards import Grafana
+from tasks.clients.dashboards import Grafana, PanelAnswer
 from tasks.clients.traces import Jaeger
 from tasks.metrics import prometheus_of
 from tasks.rules.traces import slow_ms, slowest_operation
@@ -106,16 +107,48 @@ def keep_traces(run: Run, start: datetime, end: datetime, name: str) -> tuple[Tr
     return tuple(found)
 
 
-def keep_snapshot(run: Run, name: str, start: datetime, end: datetime) -> str:
+class Panels:
+    """What the dashboard shows of a time; its panels' queries run once, when somebody wants to know."""
+
+    def __init__(self, run: Run, start: datetime, end: datetime) -> None:
+        self.grafana = grafana_of(run)
+        self.start, self.end = start, end
+        self._uid = run.environment.observability.dashboard_uid
+
+    @cached_property
+    def dashboard(self) -> dict[str, Any]:
+        """The dashboard's model."""
+        return self.grafana.dashboard(self._uid)
+
+    @cached_property
+    def answers(self) -> tuple[PanelAnswer, ...]:
+        """What each panel's queries returned."""
+        return self.grafana.ask_panels(self.dashboard, self.start, self.end)
+
+    def refuse_without_data(self) -> None:
+        """See that the dashboard shows something: a picture of nothing is no evidence.
+
+        Raises:
+            NoData: most panels are empty; those whose queries fall back to 0 never are.
+        """
+        empty = [answer for answer in self.answers if not answer.points]
+        if len(empty) * 2 > len(self.answers) or not self.answers:
+            said = next((f"; {answer.title}: {answer.error}" for answer in empty if answer.error), "")
+            raise NoData(
+                f"{len(empty)} of {len(self.answers)} panels of '{self.dashboard.get('title')}' show no data between "
+                f"{self.start.isoformat()} and {self.end.isoformat()}{said}."
+            )
+
+
+def keep_snapshot(run: Run, name: str, panels: Panels) -> str:
     """Store a snapshot with its data and return its address; the answer is kept as evidence.
 
     Raises:
         NoData: the dashboard shows nothing of that time.
     """
-    grafana = grafana_of(run)
-    dashboard = grafana.dashboard(run.environment.observability.dashboard_uid)
-    _refuse_without_data(grafana, dashboard, start, end)
-    snapshot = grafana.snapshot(dashboard, f"{run.id[:8]} {name}", start, end)
+    panels.refuse_without_data()
+    grafana = panels.grafana
+    snapshot = grafana.snapshot(panels.dashboard, f"{run.id[:8]} {name}", panels.start, panels.end, panels.answers)
     text = grafana.snapshot_text(snapshot.key)
     if '"fields"' not in text:
         raise NoData(f"The snapshot of {name} holds no data.")
@@ -147,16 +180,17 @@ class Camera:
         with suppress(RampartError, OSError):
             self._open()
 
-    def picture(self, start: datetime, end: datetime, file: Path, go_on: Callable[[], bool]) -> bool:
-        """Save the full dashboard over a time; return False when it was given up because of ``go_on``.
+    def picture(self, start: datetime, panels: Panels, file: Path, go_on: Callable[[], bool]) -> bool:
+        """Save the full dashboard from a time to the panels' end; return False when it was given up because of ``go_on``.
 
         Raises:
             Failed: it shows red banners or a log-in page, or no picture came.
             NoData: it shows nothing of that time.
             Unavailable: it did not load in time.
         """
+        end = panels.end
         self._open()
-        _refuse_without_data(self._grafana, self._grafana.dashboard(self._uid), start, end)
+        panels.refuse_without_data()
         if self._renders:
             picture = self._grafana.render(self._uid, start, end, WIDTH, _RENDER_S)
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -193,19 +227,6 @@ def judge_traces(traces: Sequence[TraceId]) -> Judgement:
             f"{len(lost)} of {len(traces)} traces do not open through Jaeger's API; wanted are all, and at least one."
         )
     return passed(f"{len(traces)} traces opened through Jaeger's API and saved")
-
-
-def _refuse_without_data(grafana: Grafana, dashboard: dict[str, Any], start: datetime, end: datetime) -> None:
-    """See that the dashboard shows something: a picture of nothing is no evidence."""
-    answers = grafana.ask_panels(dashboard, start, end)
-    # Queries that fall back to 0 always have points.
-    empty = [answer for answer in answers if not answer.points]
-    if len(empty) * 2 > len(answers):
-        said = next((f"; {answer.title}: {answer.error}" for answer in empty if answer.error), "")
-        raise NoData(
-            f"{len(empty)} of {len(answers)} panels of '{dashboard.get('title')}' show no data between "
-            f"{start.isoformat()} and {end.isoformat()}{said}."
-        )
 
 
 def _verified(run: Run, start: datetime, end: datetime, most: int, name: str) -> list[TraceId]:

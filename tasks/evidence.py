@@ -16,7 +16,7 @@ from blocks.models.verdict import Judgement, failed, passed
 from tasks.clients.loadgen import LoadGenerator
 from tasks.clients.samples import Converted, Samples, convert
 from tasks.infrastructure import connect_loadgen, loadgen_addresses
-from tasks.rules.numbers import Lost, compared, missing_samples, stage_end
+from tasks.rules.numbers import Lost, compared, missing_samples, stage_end, steady_begin
 from tasks.run import Run
 
 _RAW, _PARQUET = "samples.csv.gz", "samples.parquet"
@@ -90,8 +90,8 @@ def exact_numbers(run: Run, record: Record) -> dict[int, StageNumbers]:
     samples = Samples(sorted((run.evidence / "results").glob(f"loadgen-*/segment-*/{_PARQUET}")))
     stages = [(stage, end) for stage in record.stages if (end := stage_end(record, stage)) is not None]
     # A stage that was stopped on its rise has no steady part.
-    steady = [(stage.steady_from or end, end) for stage, end in stages]
-    rises = [(stage.started, min(stage.steady_from or end, end)) for stage, end in stages]
+    steady = [(steady_begin(stage) or end, end) for stage, end in stages]
+    rises = [(stage.started, min(steady_begin(stage) or end, end)) for stage, end in stages]
     numbers = samples.numbers([*steady, *rises])
     checks = samples.checks(steady)
     return {

@@ -6,7 +6,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -124,12 +124,14 @@ class Photographer:
             raise Unavailable(f"The dashboard's page did not load: {_first_line(error)}") from error
         except OSError as error:
             raise Failed(f"The picture {file.name} could not be written: {error.strerror}.") from error
+        finally:
+            # A dashboard that stays open goes on asking for data. The next one loads anew.
+            with suppress(BrowserError):
+                self._page.goto("about:blank")
 
     def _photograph(
         self, page: Page, url: str, file: Path, go_on: Callable[[], bool], deadline: float
     ) -> PageView | None:
-        # Grafana's page loads anew only when its address differs by more than what is behind the question mark.
-        page.goto("about:blank")
         page.goto(url, wait_until="commit", timeout=_left_ms(deadline))
         if not _wait_until_settled(page, go_on, deadline):
             return None

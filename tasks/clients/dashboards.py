@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -99,9 +99,11 @@ class Grafana:
             {"dashboardUID": dashboard_uid, "time": _ms(at), "text": text, "tags": tags},
         )
 
-    def snapshot(self, dashboard: dict[str, Any], name: str, start: datetime, end: datetime) -> Snapshot:
-        """Store the dashboard with its data embedded and return its key."""
-        answers = {answer.title: answer for answer in self.ask_panels(dashboard, start, end)}
+    def snapshot(
+        self, dashboard: dict[str, Any], name: str, start: datetime, end: datetime, shown: Iterable[PanelAnswer]
+    ) -> Snapshot:
+        """Store the dashboard with what its panels showed embedded and return its key."""
+        answers = {answer.title: answer for answer in shown}
         model = {
             **dashboard,
             "id": None,

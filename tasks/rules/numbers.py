@@ -41,11 +41,18 @@ def compared(exact: EndpointNumbers, live_p95_ms: float | None) -> EndpointNumbe
 
 
 def stage_end(record: Record, stage: Stage) -> datetime | None:
-    """Return until when a stage is looked at: the gate's look, its end, or the breach that stopped it."""
-    breached = (
-        item.detected for item in record.breaches if item.stage == stage.number and item.detected > stage.started
-    )
-    return stage.steady_to or stage.ended or next(breached, None)
+    """Return until when a stage is looked at: the gate's look, its end, or the breach that stopped it.
+
+    A stage that is held again keeps the times of the hold before until it has its own.
+    """
+    breached = [item.detected for item in record.breaches if item.stage == stage.number]
+    ends = (stage.steady_to, stage.ended, *breached)
+    return next((end for end in ends if end is not None and end > stage.started), None)
+
+
+def steady_begin(stage: Stage) -> datetime | None:
+    """Return when a stage's level was reached; None when it was stopped on its rise."""
+    return stage.steady_from if stage.steady_from is not None and stage.steady_from >= stage.started else None
 
 
 def missing_samples(record: Record, stage: Stage, lost: Mapping[str, Lost]) -> str:

@@ -18,6 +18,7 @@ from subprocess import DEVNULL, PIPE, Popen
 
 import numpy as np
 import pytest
+from pydantic import SecretStr
 
 from blocks.models.settings import Observability
 from tasks.capture import capture_stages
@@ -89,7 +90,10 @@ def watched(run: Run, prometheus: str, tmp_path: Path) -> Iterator[Run]:
         servers.jaeger() as jaeger,
         servers.grafana(tmp_path / "grafana", prometheus, jaeger) as grafana,
     ):
-        observability = Observability(monitoring_url=prometheus, grafana_url=grafana.url, jaeger_url=jaeger)
+        token = SecretStr(servers.EDITOR)
+        observability = Observability(
+            monitoring_url=prometheus, grafana_url=grafana.url, jaeger_url=jaeger, grafana_token=token
+        )
         yield replace(run, environment=run.environment.model_copy(update={"observability": observability}))
 
 

@@ -45,9 +45,7 @@ def _instance_is_made(world: World) -> bool:
 
 
 def _planning(world: World) -> bool:
-    return world.has("check", id="preflight.tfvars") and any(
-        "plan" in process.cmdline() for process in world.terraforms()
-    )
+    return world.has("check", id="preflight.tfvars") and bool(world.terraforms("plan"))
 
 
 def _paused(world: World, asked: str) -> bool:
@@ -65,5 +63,5 @@ _REACHED: dict[Moment, Callable[[World], bool]] = {
     "pause": lambda world: world.has("stage_judged", number=1) and _paused(world, "ramp"),
     "triage": lambda world: world.has("triage") and _paused(world, "ramp"),
     "evidence": lambda world: world.has("phase_started", phase="collect"),
-    "destroy": lambda world: any("destroy" in process.cmdline() for process in world.terraforms()),
+    "destroy": lambda world: bool(world.terraforms("destroy")),
 }

@@ -113,12 +113,13 @@ class World:
         stack.processes.append(start(name, argv, environment))
         write(stack)
 
-    def terraforms(self) -> list[psutil.Process]:
-        """Every Terraform of the stack's checkout."""
+    def terraforms(self, operation: str = "") -> list[psutil.Process]:
+        """Every Terraform of the stack's checkout that lives; with an operation, those that work it off."""
         found = []
         for process in psutil.process_iter():
             try:
-                if process.name() in {"terraform", "tofu"} and process.cwd().startswith(str(layout.CHECKOUT)):
+                ours = process.name() in {"terraform", "tofu"} and process.cwd().startswith(str(layout.CHECKOUT))
+                if ours and (not operation or operation in process.cmdline()):
                     found.append(process)
             except psutil.Error:
                 continue

@@ -22,9 +22,10 @@ def install() -> None:
         for instance_id in instance_ids:
             instance = backend.get_instance(instance_id)
             for index, interface in list(instance.nics.items()):
-                instance.detach_eni(interface)
                 # The first was made with the instance, the others were attached to it.
-                if int(index) == 0:
+                if int(index) > 0:
+                    instance.detach_eni(interface)
+                else:
                     backend.enis.pop(interface.id, None)  # type: ignore[attr-defined]  # another part of the same backend
         return terminated
 

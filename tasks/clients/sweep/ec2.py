@@ -50,7 +50,7 @@ def kind(  # noqa: PLR0913 - what there is to say of a kind
         return {
             Resource(name, item[identifier], _name(item)): _presence(item)
             for item in describe(api, what, f"tag:{TAG}", api.run_id)
-            if api.owns(item.get("Tags", ())) and not keep(item)
+            if api.owns(_tags(item)) and not keep(item)
         }
 
     command = f"aws ec2 {by_hand} --region {{region}}"

@@ -5,6 +5,8 @@ from typing import Any
 
 from tests.integration.cloud.conftest import Cloud
 
+# One of those that moto has.
+IMAGE = "ami-12c6146b"
 _ASSUME = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
@@ -42,10 +44,9 @@ def make_one_of_each(cloud: Cloud, name: str, tags: dict[str, str]) -> str:
         rule = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "UserIdGroupPairs": [{"GroupId": other}]}
         ec2.authorize_security_group_ingress(GroupId=one, IpPermissions=[rule])
     interface = ec2.create_network_interface(SubnetId=subnets[0], Groups=[groups[0]], **tagged("network-interface"))
-    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
     ec2.create_key_pair(KeyName=name, **tagged("key-pair"))
     instance = ec2.run_instances(
-        ImageId=image, MinCount=1, MaxCount=1, SubnetId=subnets[0], SecurityGroupIds=groups, KeyName=name,
+        ImageId=IMAGE, MinCount=1, MaxCount=1, SubnetId=subnets[0], SecurityGroupIds=groups, KeyName=name,
         **tagged("instance"),
     )["Instances"][0]["InstanceId"]  # fmt: skip
     ec2.attach_network_interface(

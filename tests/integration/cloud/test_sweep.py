@@ -10,7 +10,7 @@ from blocks.models.errors import Failed, Refused
 from tasks.clients.account import Account
 from tasks.clients.sweep.resources import Outcome, Swept
 from tasks.clients.sweep.sweeping import ORDER, find, sweep
-from tests.integration.cloud.belongings import everything, make_one_of_each
+from tests.integration.cloud.belongings import IMAGE, everything, make_one_of_each
 from tests.integration.cloud.conftest import ACCOUNT, REGION, Cloud
 from tests.integration.cloud.tampering import tampered
 from tests.integration.cloud.terraform import Terraform
@@ -97,8 +97,7 @@ def test_somebodys_instance_in_the_runs_network_stays_and_is_named_as_what_block
     vpc = make_one_of_each(fresh, "ours", TAGS)
     ec2 = fresh.client("ec2")
     subnet = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"][0]["SubnetId"]
-    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
-    (theirs,) = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, SubnetId=subnet)["Instances"]
+    (theirs,) = ec2.run_instances(ImageId=IMAGE, MinCount=1, MaxCount=1, SubnetId=subnet)["Instances"]
 
     swept = sweep(account(fresh.endpoint), ACCOUNT, RUN)
 

@@ -135,7 +135,8 @@ def test_a_snapshot_embeds_the_frames_of_its_panels() -> None:
     grafana, transport = _grafana(
         {_QUERY: (200, "grafana/ds_query.200.json"), "POST /api/snapshots": (200, "grafana/snapshot.200.json")}
     )
-    stored = grafana.snapshot(_dashboard(), "stage 3", _START, _END)
+    answers = grafana.ask_panels(_dashboard(), _START, _END)
+    stored = grafana.snapshot(_dashboard(), "stage 3", _START, _END, answers)
     assert stored.key == body("grafana/snapshot.200.json")["key"]
     assert stored.url == f"{_URL}/dashboard/snapshot/{stored.key}"
     sent = transport.sent()

@@ -8,7 +8,7 @@ import pytest
 
 from blocks.models.record import Breach, EndpointNumbers, Record, SegmentRun, Stage
 from blocks.models.verdict import Verdict
-from tasks.rules.numbers import Lost, compared, missing_samples, stage_end
+from tasks.rules.numbers import Lost, compared, missing_samples, stage_end, steady_begin
 
 _T0 = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
 
@@ -60,6 +60,14 @@ def test_a_stage_ends_with_its_look_or_with_the_breach_that_stopped_it() -> None
     record = _record(breach=95)
     assert [stage_end(record, stage) for stage in record.stages] == [_at(60), _at(95)]
     assert stage_end(_record(), _stage(3, 120, None)) is None
+
+
+def test_a_stage_that_is_held_again_is_not_ended_by_the_hold_before() -> None:
+    again = _stage(2, 60, 120).model_copy(update={"started": _at(200), "ended": _at(130)})
+    assert stage_end(_record(), again) is None
+    assert steady_begin(again) is None
+    assert stage_end(_record(breach=250), again) == _at(250)
+    assert steady_begin(_stage(2, 60, 120)) == _at(70)
 
 
 @pytest.mark.parametrize(
