@@ -75,7 +75,7 @@ def ask_for_cost(run: Run, look: int) -> Judgement:
     start, end = record.started, record.ended or events[-1].at
     days = days_of(start, end)
     try:
-        bill, how, by_tag = _bill(run, days)
+        bill, how, by_tag = _bill(run, days, look)
     except RampartError as error:
         return not_known(str(error), look, _schedule(run, look + 1))
     again = _schedule(run, look + 1) if bill.estimated else _scheduled(run, None)
@@ -89,18 +89,30 @@ def ask_for_cost(run: Run, look: int) -> Judgement:
     return judgement.model_copy(update={"detail": judgement.detail + still}) if bill.estimated else judgement
 
 
-def _bill(run: Run, days: tuple[date, date]) -> tuple[Bill, str, bool]:
+def _bill(run: Run, days: tuple[date, date], look: int) -> tuple[Bill, str, bool]:
     """Return the figure, what it is of, and whether it is this run's alone."""
     explorer, environment = explorer_of(run), run.environment
     shown = days[0].isoformat() if days[1] - days[0] == timedelta(days=1) else f"{days[0]} until before {days[1]}"
-    why = "the tag is not active"
-    if explorer.is_active(TAG):
-        try:
-            return explorer.bill_of_tag(days, TAG, run.id), f"by the tag {TAG}, {shown}", True
-        except NoData:
-            why = "nothing carries the tag yet"
+    try:
+        return explorer.bill_of_tag(days, TAG, run.id), f"by the tag {TAG}, {shown}", True
+    except NoData:
+        # What an active tag tells comes a little later than the whole.
+        if look < LAST_LOOK and _is_active(explorer):
+            raise
     bill = explorer.bill_of_region(days, environment.account_id, environment.region)
-    return bill, f"of the WHOLE account {environment.account_id} in {environment.region}, {shown} ({why})", False
+    return (
+        bill,
+        f"of the WHOLE account {environment.account_id} in {environment.region}, {shown} (none by the tag)",
+        False,
+    )
+
+
+def _is_active(explorer: CostExplorer) -> bool:
+    try:
+        return explorer.is_active(TAG)
+    except RampartError:
+        # Only the management account of an organisation is told.
+        return False
 
 
 def _schedule(run: Run, look: int) -> datetime | None:

@@ -147,6 +147,15 @@ def test_no_figure_is_never_a_pass(finished: Run, cloud: Cloud, number: int, ver
     assert (_cost(record).verdict, record.cost.actual_usd) == (verdict, None)
 
 
+@pytest.mark.usefixtures("deployment")
+def test_an_active_tag_is_waited_for_before_the_whole_account_counts(finished: Run, cloud: Cloud) -> None:
+    will_answer(cloud, answer(), answer("0.13"))
+    assert (_cost(_look(finished, 1)).verdict, finished.record().cost.actual_usd) == (Verdict.PENDING, None)
+    will_answer(cloud, answer(), answer("0.13"))
+    last = _look(finished, 3)
+    assert (_cost(last).verdict, last.cost.actual_usd) == (Verdict.PASS, 0.13)
+
+
 def _neighbour(run: Run, **opened: Any) -> None:
     folder = run.environment.runs_folder / str(uuid4())
     folder.mkdir()
@@ -156,7 +165,10 @@ def _neighbour(run: Run, **opened: Any) -> None:
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_the_accounts_day_counts_only_when_no_other_run_shared_it(finished: Run, cloud: Cloud, shared: bool) -> None:
+def test_the_accounts_day_counts_only_when_no_other_run_shared_it(
+    finished: Run, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    monkeypatch.setattr("tasks.cost.TAG", "never_activated")
     if shared:
         _neighbour(finished)
     # The first answer is that of the tag.
