@@ -317,7 +317,8 @@ def _moments(record: Record, start: datetime) -> Moments:
         return (at - start).total_seconds()
 
     stages = []
-    for stage, later in zip(record.stages, [*record.stages[1:], None], strict=True):
+    # Without a ramp there is no stage, and nothing follows it.
+    for stage, later in zip(record.stages, [*record.stages[1:], None], strict=False):
         stopped = next((item.stopped or item.detected for item in record.breaches if item.stage == stage.number), None)
         end = stage.ended or stopped or (later.started if later else stage.steady_to)
         stages.append((str(stage.number), second(stage.started), second(end or stage.started)))

@@ -166,6 +166,12 @@ def test_without_room_for_pictures_the_page_is_there_and_says_so(
     assert "Scorecard" in page
 
 
+def test_a_run_without_a_ramp_that_kept_its_series_has_a_page(tmp_path: Path) -> None:
+    lines = [line for line in journal(1) if not line.kind.startswith("stage_")]
+    page = render_run(write(tmp_path / "run", lines, 1)).read_text()
+    assert "p95" in page
+
+
 def test_without_any_room_the_small_pages_are_there(tmp_path: Path) -> None:
     folder = write(tmp_path / "run", journal(2), 2)
     with _no_file_above(60_000):
