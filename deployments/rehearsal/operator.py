@@ -105,7 +105,8 @@ class Operator:
             if not checks:
                 return
             page = journal.path.parent / "report.html"
-            if checks[-1].data["verdict"] != "PENDING" and page.stat().st_mtime > checks[-1].at.timestamp():
+            written = page.stat().st_mtime if page.is_file() else 0.0
+            if checks[-1].data["verdict"] != "PENDING" and written > checks[-1].at.timestamp():
                 self._show(checks[-1])
                 return
             time.sleep(_POLL_S)
