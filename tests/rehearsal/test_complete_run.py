@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ def record() -> dict[str, Any]:
     assert file.is_file(), "there is no runs/latest/record.json; run make rehearsal first"
     loaded: dict[str, Any] = json.loads(file.read_text())
     return loaded
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def test_latest_is_a_relative_link_to_a_run() -> None:
@@ -72,6 +77,26 @@ def test_evidence_that_the_record_names_exists(record: dict[str, Any]) -> None:
     for stage in record["stages"]:
         assert (LATEST / stage["screenshot"]).stat().st_size > 10_000
         assert all(trace["verified"] and (LATEST / trace["file"]).is_file() for trace in stage["trace_ids"])
+
+
+def test_no_picture_was_taken_while_a_gate_looked(record: dict[str, Any]) -> None:
+    windows = [(_at(stage["steady_from"]), _at(stage["steady_to"])) for stage in record["stages"]]
+    for stage in record["stages"]:
+        taken = _at(stage["captured"]["screenshot"])
+        # A picture that is being written when the window begins is not thrown away.
+        assert not [start for start, end in windows if start + timedelta(seconds=1) < taken < end], stage["number"]
+
+
+def test_what_is_not_there_has_a_reason(record: dict[str, Any]) -> None:
+    for stage in record["stages"]:
+        for what in ("screenshot", "snapshot", "stats", "logs", "kernel", "exemplars"):
+            assert (stage[what] is None) == (what in stage["not_captured"]), (stage["number"], what)
+        assert "numbers" not in stage["not_captured"]
+
+
+def test_the_evidence_was_verified_in_its_store(record: dict[str, Any]) -> None:
+    (stored,) = [check for check in record["checks"] if check["id"] == "collect.store"]
+    assert "each verified by its SHA-256" in stored["detail"]
 
 
 def test_no_secret_of_the_rehearsal_is_in_the_evidence_or_the_journal() -> None:
