@@ -19,9 +19,11 @@ export APPROVE
 NAME ?=
 SEED ?= 1
 SEEDS ?= 1
+# Which cells of the kill matrix: full or short.
+KILLMATRIX ?= full
 export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help bench setup rehearsal drill drills lint test ci clean
+.PHONY: help bench setup rehearsal drill drills killmatrix lint test ci clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)$$/\1\t\2/p' Makefile | \
@@ -39,6 +41,9 @@ drill: setup ## a rehearsal with one fault injected: NAME=prisma-pool|…|health
 drills: setup ## every drill, with a table at the end (SEEDS="1 2 3")
 	@.venv/bin/python -m deployments.rehearsal.drills all --seed $(SEEDS)
 
+killmatrix: setup ## runs that die in every way, and what is left (hours; goes on where it stopped; KILLMATRIX=short is CI's part)
+	KILLMATRIX="$(KILLMATRIX)" .venv/bin/python -m pytest tests/killmatrix </dev/null
+
 lint: setup ## style, types and import contracts
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -50,11 +55,12 @@ test: lint ## lint, then unit and integration tests
 
 ci: ## test, then runs that are stopped, refused and clicked through, then a rehearsal and the tests of its result
 	@$(MAKE) --no-print-directory test </dev/null
+	@$(MAKE) --no-print-directory killmatrix KILLMATRIX=short
 	.venv/bin/python -m pytest tests/rehearsal tests/browser --ignore tests/rehearsal/test_complete_run.py </dev/null
 	@$(MAKE) --no-print-directory rehearsal APPROVE=auto </dev/null
 	.venv/bin/python -m pytest tests/rehearsal/test_complete_run.py </dev/null
 
-bench: setup ## measure stopping and approving (about 45 minutes; goes on where it stopped; BENCH=10x3 is shorter)
+bench: setup ## measure stopping, approving and analysing (about an hour; goes on where it stopped; BENCH=10x3 is shorter)
 	.venv/bin/python -m pytest tests/bench -s </dev/null
 
 clean: ## remove what setup and rehearsals made; results in runs/ stay

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from prefect.blocks.core import Block
-from prefect_aws import AwsCredentials
+from prefect_aws import AwsCredentials, S3Bucket
 from pydantic import Field
 
 from blocks.models.settings import (
+    CostCheck,
     ExpectedPlan,
     Image,
     MetricNames,
@@ -55,6 +56,7 @@ class PerfEnvironment(Block):
     images: tuple[Image, ...] = Field(default_factory=_default_images, description="Images to build and push.")
     expected_plan: ExpectedPlan = Field(default_factory=ExpectedPlan, description="What the plan should show.")
     quotas: QuotaCodes = Field(default_factory=QuotaCodes, description="Service quotas to look at.")
+    cost: CostCheck = Field(default_factory=CostCheck, description="The estimate, and the cost check after a day.")
     ssh: SshAccess = Field(default_factory=SshAccess, description="Access to the hosts.")
     services: Services = Field(default_factory=Services, description="What runs on the SUT.")
     observability: Observability = Field(default_factory=Observability, description="Where the run is watched.")
@@ -63,6 +65,10 @@ class PerfEnvironment(Block):
     fill_team_report: bool = Field(
         False,
         description="Also fill docs/performance-test-report.md in the checkout; a filled copy is in the evidence anyway.",
+    )
+    evidence_store: S3Bucket | None = Field(
+        None,
+        description="Bucket that the evidence is copied to as well, in a folder of the run. Empty = the runs folder only.",
     )
     lease_minutes: int = Field(180, ge=5, le=1440, description="How long a run may keep the infrastructure.")
     address_service: str = Field(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -16,11 +17,18 @@ from prefect.utilities.urls import url_for
 from pydantic import Field, ValidationError, create_model
 
 from blocks.models.record import Decision
-from tasks.artifacts import show_question
+from blocks.models.verdict import Verdict
+from tasks.artifacts import link_list, show_question
+from tasks.lease import keep
 from tasks.run import Run
 
 # Prefect polls the paused run this often, in seconds; the answer is seen within it.
 _POLL_S = 0.5
+MAX_KEEP_MINUTES = 240
+"""What a failed run made is kept no longer than this, however often it is extended: four hours are an engineer's half day."""
+_ENDINGS = ("teardown", "report")
+_BAD = {Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE}
+_MADE = {Verdict.PASS, Verdict.FAIL, Verdict.ERROR}
 
 
 class GoOrHalt(RunInput):
@@ -37,6 +45,16 @@ class StageRelease(RunInput):
         description="go = do what the page says; step-down = back to the stage below and hold it; halt = stop and tear down"
     )
     name: str = Field(min_length=1, max_length=80, description="Who decides")
+
+
+class KeepOrDestroy(RunInput):
+    """What becomes of a failed run's infrastructure."""
+
+    decision: Literal["destroy-now", "extend"] = Field(
+        description="destroy-now = take everything down; extend = keep it longer, by the minutes below"
+    )
+    name: str = Field(min_length=1, max_length=80, description="Who decides")
+    minutes: int = Field(30, ge=1, le=240, description="With extend: how much longer")
 
 
 def triage_form(stages: int, scenarios: Sequence[str]) -> type[RunInput]:
@@ -67,9 +85,15 @@ def triage_form(stages: int, scenarios: Sequence[str]) -> type[RunInput]:
 
 
 def ask(  # noqa: PLR0913, PLR0917 - a question has this many parts
-    run: Run, phase: str, asked: str, page: str, timeout_s: float, form: type[RunInput] = GoOrHalt
+    run: Run,
+    phase: str,
+    asked: str,
+    page: str,
+    timeout_s: float,
+    form: type[RunInput] = GoOrHalt,
+    unanswered: str = "halt",
 ) -> Decision:
-    """Ask a person whether to go on; no answer in time is a halt.
+    """Ask a person; no answer in time is a halt.
 
     Args:
         run: the run.
@@ -78,11 +102,10 @@ def ask(  # noqa: PLR0913, PLR0917 - a question has this many parts
         page: Markdown shown with it: what is known, and what each answer does.
         timeout_s: how long the answer may take.
         form: what may be answered; has the fields ``decision`` and ``name``.
+        unanswered: what no answer in time means.
     """
     get_run_logger().info("WAITING for an answer: %s", asked)
-    show_question(
-        run, f"**{asked}** Press Resume on [the page of the {phase} run]({url_for('flow-run', flow_run.id)})."
-    )
+    show_question(run, f"**{asked}** Press Resume on {_own_page(phase)}.")
     began = time.monotonic()
     problem = ""
     while True:
@@ -97,17 +120,19 @@ def ask(  # noqa: PLR0913, PLR0917 - a question has this many parts
             # Parts of a form's rules are not enforced by the server, so the answer is read once more.
             values = form.model_validate(answered.model_dump(exclude={"keyset"})).model_dump()
         except FlowPauseTimeout:
-            values = {"decision": "halt", "name": f"nobody within {timeout_s:g} s"}
+            values = {"decision": unanswered, "name": f"nobody within {timeout_s:g} s"}
         except ValidationError as error:
             first = error.errors()[0]
             if first["input"] != {}:
                 problem = f"**The answer was not taken:** {'.'.join(map(str, first['loc']))}: {first['msg']}\n\n"
                 continue
             # The guard ends the pause of a cancelled run without an answer.
-            values = {"decision": "halt", "name": "nobody: the pause was ended"}
+            values = {"decision": unanswered, "name": "nobody: the pause was ended"}
         break
     # A form has the fields of all its answers; those of the others are not kept.
-    others = {"decision", "name", "keyset"} | (set() if values["decision"] == "throttle" else {"scenario", "share"})
+    others = {"decision", "name", "keyset"}
+    others |= set() if values["decision"] == "throttle" else {"scenario", "share"}
+    others |= set() if values["decision"] == "extend" else {"minutes"}
     details = {key: value for key, value in values.items() if key not in others and value}
     decision = Decision(
         asked=asked, answer=values["decision"], by=values["name"], details=details,
@@ -115,6 +140,38 @@ def ask(  # noqa: PLR0913, PLR0917 - a question has this many parts
     )  # fmt: skip
     show_question(run, f"Nothing is asked. The last answer, by {decision.by}: {asked} **{decision.answer}**")
     return _keep(run, phase, decision)
+
+
+def ask_whether_to_keep(run: Run, minutes: int) -> None:
+    """Keep what a failed run made for a person to look at, until the time is over or somebody says destroy.
+
+    The load is off by then. The lease ends when the time does, so that the janitor takes it down should this process be
+    gone; cancelling the run means now.
+
+    Args:
+        run: the run, whose lease this process holds.
+        minutes: how long at first; extended by the answers, at most to ``MAX_KEEP_MINUTES`` in all.
+    """
+    record = run.record()
+    bad = next((item for item in record.checks if item.phase not in _ENDINGS and item.verdict in _BAD), None)
+    if bad is None or not any(item.id == "provision.apply" and item.verdict in _MADE for item in record.checks):
+        return
+    began = datetime.now(UTC)
+    until = began + timedelta(minutes=min(minutes, MAX_KEEP_MINUTES))
+    latest = began + timedelta(minutes=MAX_KEEP_MINUTES)
+    while True:
+        keep(run, until)
+        asked = f"What the failed run made is kept until {until:%H:%M:%S} UTC. Destroy it now?"
+        page = (
+            f"**{bad.id}** {bad.verdict.value}: {bad.detail}\n\n{link_list(record)}\n\nThe load is off; the infrastructure costs money while it "
+            f"is kept. **destroy-now** takes everything down. **extend** keeps it longer, at most until {latest:%H:%M} UTC. "
+            "No answer in time destroys it. Cancelling the run destroys it now."
+        )
+        left_s = (until - datetime.now(UTC)).total_seconds()
+        decision = ask(run, "teardown", asked, page, left_s, KeepOrDestroy, unanswered="destroy-now")
+        if decision.answer != "extend":
+            return
+        until = min(latest, until + timedelta(minutes=float(decision.details.get("minutes", 0))))
 
 
 def decided_by_form(run: Run, phase: str, asked: str, answer: str) -> Decision:

@@ -58,6 +58,7 @@ def after_breach(run: Run, watch: LoadWatch, ascent: Ascent, *, attended: bool) 
         "ramp", "triage", rows=[row.model_dump(mode="json") for row in rows], suggestion=suggestion.model_dump()
     )
     note_stage(run, stage, watch.stage_started or detected, watch.breached or detected, ())
+    watch.captures.take(stage)
     show_scorecard(run)
     asked = f"Stage {stage} was stopped ({breach.rule}). Resume, throttle or halt?"
     show_triage(run, triage_table(rows))

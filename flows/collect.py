@@ -1,24 +1,25 @@
-"""Collect: results, exact numbers, traces, snapshots and pictures, while the infrastructure still stands."""
+"""Collect: results, exact numbers, and what evidence was not taken yet, while the infrastructure still stands."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.futures import PrefectFuture
 
-from blocks.models.record import Stage, TraceId
-from blocks.models.verdict import failed, passed
+from blocks.models.errors import NoData
+from blocks.models.verdict import passed, worse
 from flows.phase import phase
+from tasks.capture import capture_rest
 from tasks.checks import check
-from tasks.dashboard import find_trace, judge_traces, keep_snapshot, keep_traces, photograph_stages
-from tasks.evidence import exact_numbers, fetch_results, write_summary
+from tasks.dashboard import Panels, find_trace, judge_traces, keep_snapshot
+from tasks.evidence import fetch_results, judge_results, note_stages
 from tasks.recording import record_dashboard
+from tasks.rules.evidence import judge_snapshots, judge_stage_evidence
 from tasks.run import Run
 from tasks.series import keep_series
+from tasks.store import store_evidence
 
 
 @flow(name="collect", flow_run_name="collect of {environment}")
@@ -30,91 +31,49 @@ def collect(run_id: str, environment: str, profile: str) -> State[Any]:
         if not record.smoke:
             return opened.outcome
         with check(run, "collect.results", needed=False) as checking:
-            checking.judge(fetch_results(run))
+            results = fetch_results(run, record)
+            if results.problems:
+                # What did not come the first time may come the second.
+                results = fetch_results(run, record)
+            checking.judge(judge_results(run, results))
         keep_series(run)
-        stages = record.stages
-        if stages:
-            _note_stages(run)
-        # Pictures, snapshots and traces come from different servers: they are taken beside each other.
-        pictures = photograph_stages.submit(run, stages)
-        snapshots = [keep_snapshot.submit(run, name, start, end) for name, start, end in _times(run, stages)]
-        with check(run, "collect.traces", needed=False) as checking:
-            checking.judge(judge_traces(_keep_traces(run, stages)))
-        with check(run, "collect.snapshots", needed=False) as checking:
-            urls = [snapshot.result() for snapshot in snapshots]
-            # A stage that never ended has no snapshot; a run without stages has one, of its smoke test.
-            ended = [stage for stage in stages if stage.steady_to or stage.ended]
-            for stage, url in zip(ended, urls, strict=False):
-                run.journal.append("collect", "stage_numbers", number=stage.number, snapshot=url)
-            checking.judge(passed(f"{len(urls)} snapshots with their data: {', '.join(urls[:2])}"))
-        if stages:
-            _stage_evidence(run, pictures)
+        if record.stages:
+            with check(run, "ramp.stage_notes", needed=False) as checking:
+                checking.judge(note_stages(run, results))
+            _rest_of_the_stages(run)
             with check(run, "ramp.recording", needed=False) as checking:
                 checking.judge(*record_dashboard(run))
+        else:
+            _smoke_alone(run)
+        with check(run, "collect.results", needed=False) as checking:
+            # What is not in its store was not brought home.
+            stored = store_evidence(run)
+            checking.judge(worse(judge_results(run, results), stored))
     return opened.outcome
 
 
-def _note_stages(run: Run) -> None:
-    """Lay exact numbers over the live ones."""
-    with check(run, "ramp.stage_notes", needed=False) as checking:
-        numbers = exact_numbers(run, run.record())
-        for number, endpoints in numbers.items():
-            file = write_summary(run, number, endpoints)
-            handshakes = next((item.error_rate for item in endpoints if item.name == "ws"), None)
-            run.journal.append(
-                "collect", "stage_numbers", number=number, summary=run.relative(file),
-                ws_handshake_success=None if handshakes is None else 1 - handshakes,
-                endpoints=[item.model_dump(exclude_none=True) for item in endpoints],
-            )  # fmt: skip
-        wanted = set(run.profile.smoke.endpoints)
-        thin = [number for number, endpoints in numbers.items() if {item.name for item in endpoints} < wanted]
-        if thin or not numbers:
-            checking.judge(
-                failed(
-                    f"Stage {', '.join(map(str, thin)) or '1'} has no numbers for some of {', '.join(sorted(wanted))}."
-                )
-            )
-        else:
-            checking.judge(passed(f"{len(numbers)} stages with exact numbers of {', '.join(sorted(wanted))}"))
-
-
-def _stage_evidence(run: Run, pictures: PrefectFuture[dict[int, Path]]) -> None:
-    """Keep a picture of the dashboard for each judged stage beside its summary and traces."""
+def _rest_of_the_stages(run: Run) -> None:
+    """Take what could not be taken while the stages were held, and judge what there is."""
     with check(run, "ramp.stage_evidence", needed=False) as checking:
-        files = pictures.result()
-        for number, file in files.items():
-            run.journal.append("collect", "stage_numbers", number=number, screenshot=run.relative(file))
-        judged = [stage for stage in run.record().stages if stage.gate]
-        poor = [stage.number for stage in judged if not (stage.screenshot and stage.summary and stage.trace_ids)]
-        if poor or not judged:
-            checking.judge(
-                failed(
-                    f"Stage {', '.join(map(str, poor)) or '1'} lacks its picture, summary or traces; wanted are all three."
-                )
-            )
-        else:
-            checking.judge(passed(f"{len(files)} stages with picture, summary and traces"), *files.values())
+        capture_rest(run)
+        stages = run.record().stages
+        pictures = [run.folder / stage.screenshot for stage in stages if stage.screenshot]
+        checking.judge(judge_stage_evidence(stages), *pictures)
+    with check(run, "collect.traces", needed=False) as checking:
+        checking.judge(judge_traces([trace for stage in stages for trace in stage.trace_ids]))
+    with check(run, "collect.snapshots", needed=False) as checking:
+        checking.judge(judge_snapshots(stages))
 
 
-def _keep_traces(run: Run, stages: tuple[Stage, ...]) -> list[TraceId]:
-    if not stages:
-        return [find_trace(run, *_smoke_times(run))]
-    kept: list[TraceId] = []
-    for stage in stages:
-        found = keep_traces(run, stage)
-        run.journal.append(
-            "collect", "stage_numbers", number=stage.number, trace_ids=[item.model_dump() for item in found]
-        )
-        kept += found
-    return kept
-
-
-def _times(run: Run, stages: tuple[Stage, ...]) -> list[tuple[str, datetime, datetime]]:
-    """Return what to take snapshots of: each stage with its rise, or the smoke test when there was no ramp."""
-    ended = [(f"stage-{stage.number:02d}", stage.started, stage.steady_to or stage.ended) for stage in stages]
-    return [(name, start, end) for name, start, end in ended if end is not None] or [("smoke", *_smoke_times(run))]
-
-
-def _smoke_times(run: Run) -> tuple[datetime, datetime]:
+def _smoke_alone(run: Run) -> None:
+    """Keep a trace and a snapshot of the smoke test of a run without a ramp."""
     smoke = run.record().smoke
-    return datetime.fromisoformat(smoke["started"]), datetime.fromisoformat(smoke["ended"])
+    if "started" not in smoke or "ended" not in smoke:
+        raise NoData("The smoke test never ended; there is nothing of it to keep.")
+    times = datetime.fromisoformat(smoke["started"]), datetime.fromisoformat(smoke["ended"])
+    with check(run, "collect.traces", needed=False) as checking:
+        checking.judge(judge_traces([find_trace(run, *times)]))
+    with check(run, "collect.snapshots", needed=False) as checking:
+        checking.judge(
+            passed(f"a snapshot of the smoke test with its data: {keep_snapshot(run, 'smoke', Panels(run, *times))}")
+        )

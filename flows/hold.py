@@ -34,6 +34,7 @@ def hold_and_judge(
         until: when the script itself leaves it; None = it is held until it is released.
     """
     rule, level = run.profile.gate, watch.plan.levels[number - 1]
+    watch.captures.hush()
     looked = until or steady_from + timedelta(seconds=max(rule.window_s, level.hold_s))
     if not wait_until(looked - _STATS_AHEAD, watch):
         return None
@@ -53,6 +54,7 @@ def hold_and_judge(
     if judgement.verdict is Verdict.FAIL:
         stop_on_breach(run, watch, Breached("stability", judgement.detail, f"flat over {rule.window_s:g} s"))
         return None
+    watch.captures.take(number)
     return judgement
 
 

@@ -26,7 +26,14 @@ class Opened:
 @contextmanager
 def phase(name: Phase, run_id: str, environment: str, profile: str) -> Iterator[Opened]:
     """Work through a phase; a check that stops it becomes its outcome, not a traceback."""
-    opened = Opened(open_run(run_id, environment, profile))
+    with phase_of(open_run(run_id, environment, profile), name) as opened:
+        yield opened
+
+
+@contextmanager
+def phase_of(run: Run, name: Phase) -> Iterator[Opened]:
+    """Work through a phase of a run that is open already."""
+    opened = Opened(run)
     opened.run.journal.append(name, "phase_started")
     try:
         yield opened

@@ -11,6 +11,7 @@ from blocks.models.verdict import passed
 from flows.phase import phase
 from tasks.account import judge_identity, judge_quotas, read_architecture, read_identity, read_quotas
 from tasks.checks import check, stop_unless_passed
+from tasks.cost import note_inactive_tag
 from tasks.infrastructure import make_plan
 from tasks.limits import guard_rules
 from tasks.load import read_ramp_plan, refuse_unknown_stage
@@ -44,6 +45,7 @@ def preflight(
         with check(run, "preflight.plan") as checking:
             planned = make_plan(run)
             checking.judge(judge_plan(planned, run.environment.expected_plan), run.evidence / "plan.json")
+        note_inactive_tag(run)
         with check(run, "preflight.quotas", needed=False) as checking:
             checking.judge(judge_quotas(read_quotas(run, planned)))
         with check(run, "preflight.tools", needed=False) as checking:

@@ -13,9 +13,11 @@ from flows.approvals import decided_by_form
 from flows.phase import phase
 from tasks.artifacts import show_links
 from tasks.checks import PhaseStopped, check
+from tasks.cost import estimate_cost
 from tasks.dashboard import check_dashboard, links
 from tasks.images import IMAGE_TAG, build_and_push, judge_images, log_in_to_registry, read_pushed
 from tasks.infrastructure import api_url, apply_plan, judge_outputs, loadgen_addresses, read_outputs
+from tasks.lease import require_lease
 from tasks.load import install_load_generators, read_users_file
 from tasks.run import Run
 from tasks.sut import judge_services, judge_users, prepare_database, seed_users, start_services, wait_for_health
@@ -30,6 +32,7 @@ def provision(
         run = opened.run
         _approve(run, ask=ask, timeout_s=approval_timeout_s)
         with check(run, "provision.apply") as checking:
+            require_lease(run)
             made = apply_plan(run)
             checking.judge(passed(f"{made} resources made, as planned and approved"))
         with check(run, "provision.outputs") as checking:
@@ -75,10 +78,13 @@ def provision(
 def _approve(run: Run, *, ask: bool, timeout_s: float) -> None:
     """Ask before money is spent."""
     planned = [event for event in run.journal.read()[0] if event.kind == "terraform"][-1].data
+    cost = estimate_cost(run)
+    price = "**No estimate**" if cost.estimated_usd is None else f"**About {cost.estimated_usd:.2f} USD**"
+    price = f"{price}: {cost.basis}."
     asked = f"Apply the plan: {planned['adds']} resources in {run.environment.region}?"
     page = (
         f"Terraform will add **{planned['adds']}** resources, change {planned['changes']} and destroy {planned['destroys']}, in account "
-        f"{run.environment.account_id}, region {run.environment.region}.\n\nThe saved plan `{planned['sha256'][:12]}` is what is applied. "
+        f"{run.environment.account_id}, region {run.environment.region}.\n\n{price}\n\nThe saved plan `{planned['sha256'][:12]}` is what is applied. "
         "**go** spends money from now on; everything is destroyed at the end, whatever happens.\n\n"
         f"No answer within {timeout_s / 60:g} minutes is a halt."
     )

@@ -21,6 +21,7 @@ from flows.breach import STOPPING_S, after_breach, refine
 from flows.hold import hold_and_judge, release
 from flows.phase import phase
 from tasks.artifacts import link_list, show_links
+from tasks.capture import capture_stages
 from tasks.checks import PhaseStopped, check
 from tasks.clock import wait_until
 from tasks.clocks import refuse_wrong_clocks
@@ -91,6 +92,7 @@ def ramp(  # noqa: PLR0913 - the form of a ramp
                 )
             )
         guard = watch_load.submit(run, watch, Limits(run, rules, watch.loadgens), str(flow_run.id))
+        evidence = capture_stages.submit(run, watch.captures)
         ascent, failure = Ascent(unit=plan.unit), None
         try:
             if advance == "continuous":
@@ -104,6 +106,8 @@ def ramp(  # noqa: PLR0913 - the form of a ramp
         finally:
             unconfirmed = end_ramp(run, watch)
             guard.wait()
+            watch.captures.close()
+            evidence.wait()
         _judge_ramp(run, watch, ascent, failure or unconfirmed)
     if watch is not None and watch.breach is not None and watch.breach.rule == CANCELLED:
         return Cancelled(message="the ramp was cancelled on its page; its load was stopped first")

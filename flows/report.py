@@ -18,6 +18,7 @@ from blocks.models.errors import RampartError
 from flows.phase import phase
 from tasks.report import is_closed, render_again, render_run, write_report
 from tasks.run import open_run
+from tasks.store import store_report
 
 
 @flow(name="report", flow_run_name="report of {environment}")
@@ -43,6 +44,7 @@ def report(
         return Completed(message=f"rendered again: {render_again(run)}")
     with phase("report", run_id, environment, profile) as opened:
         write_report(opened.run)
+        store_report(opened.run)
     return opened.outcome
 
 

@@ -1,33 +1,167 @@
-"""Teardown: nothing of the run is left in the account. Can be started again, and by hand."""
+"""Teardown: nothing of the run is left in the account. Can be started again, several at once, and by hand.
+
+As a command, without Prefect: ``python -m flows.teardown RUN_DIR``.
+"""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Annotated, Any
 
-from prefect import flow
+from prefect import flow, runtime
+from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.phase import phase
-from tasks.teardown import tear_down
+from blocks.models.errors import RampartError
+from blocks.models.verdict import Verdict
+from flows.approvals import ask_whether_to_keep
+from flows.collect import collect
+from flows.phase import phase_of
+from flows.report import report
+from tasks.checks import PhaseStopped
+from tasks.ending import closed, deaf_to_interrupts, ending, teardowns
+from tasks.load import stop_all_load
+from tasks.log import run_logger
+from tasks.report import write_report
+from tasks.run import Run, find_run, reopen_run
+from tasks.teardown import list_left, tear_down
+
+# Evidence has its own time limit, so that it never keeps a bill running. A 10,000-user ramp's samples are fetched in less.
+_EVIDENCE_S = 600.0
 
 
-@flow(name="teardown", flow_run_name="teardown of {environment}")
+@flow(name="teardown", flow_run_name="teardown of {run_id}")
 def teardown(
-    run_id: Annotated[
-        str,
-        Field(min_length=36, max_length=36),
-    ],
-    environment: Annotated[str, Field(min_length=1)] = "perf",
-    profile: Annotated[str, Field(min_length=1)] = "stepped-ramp",
+    run_id: Annotated[str, Field(min_length=36, max_length=36)],
+    environment: str = "",
+    profile: str = "",
+    keep_minutes: Annotated[int, Field(ge=0, le=240)] = 0,
+    dry_run: bool = False,
 ) -> State[Any]:
     """Stop every k6 of the run, destroy its infrastructure, and look for what is left by tag.
 
+    Started by hand it means now, whatever the run does; it also collects the evidence first, when nobody did, and
+    renders the report afterwards.
+
     Args:
         run_id: The run to take down: the flow-run id of its performance-run.
-        environment: Perf Environment block of the run.
-        profile: Load Profile block of the run.
+        environment: Perf Environment block of the run; empty = as the run was started.
+        profile: Load Profile block of the run; empty = as the run was started.
+        keep_minutes: Ask whether to keep what a failed run made for this long; no answer = destroy when they are over.
+        dry_run: Only list what would be taken down.
     """
-    with phase("teardown", run_id, environment, profile) as opened:
-        tear_down(opened.run)
-    return opened.outcome
+    try:
+        run = find_run(run_id, environment, profile)
+        if dry_run:
+            return _listed(run)
+        alone = str(runtime.flow_run.parent_flow_run_id) != run_id
+        with ending(run) as finished_elsewhere:
+            if finished_elsewhere:
+                return _outcome(run)
+            if alone:
+                _collect_first(run)
+            with phase_of(run, "teardown") as opened:
+                if keep_minutes and not alone:
+                    ask_whether_to_keep(run, keep_minutes)
+                tear_down(run)
+            if alone:
+                _report(run)
+            return opened.outcome
+    except RampartError as error:
+        run_logger().error("%s", error)
+        return Failed(message=str(error))
+
+
+def end_run(run: Run, *, keep_minutes: int = 0) -> None:
+    """Collect, tear down and report, whatever happens meanwhile; the run's own process calls it.
+
+    Args:
+        run: the run.
+        keep_minutes: how long a failed run's infrastructure is kept for a person.
+    """
+    with deaf_to_interrupts(), ending(run) as finished_elsewhere:
+        if finished_elsewhere:
+            return
+        _collect_first(run)
+        _tear_down_somehow(run, keep_minutes)
+        _report(run)
+
+
+def take_over(run: Run) -> None:
+    """End a run whose own process cannot: a hook and the janitor call it."""
+    with ending(run) as finished_elsewhere:
+        if finished_elsewhere:
+            return
+        _tear_down_somehow(run)
+        if not closed(run):
+            _report(run)
+
+
+def _tear_down_somehow(run: Run, keep_minutes: int = 0) -> None:
+    """Tear down in a flow where Prefect answers, so that it has a page; else without it."""
+    before = teardowns(run)
+    try:
+        teardown(run.id, run.environment_name, run.profile_name, keep_minutes=keep_minutes, return_state=True)
+    except Exception:  # noqa: BLE001 - whatever Prefect cannot do, the teardown is done
+        run_logger().warning("The teardown goes on without Prefect", exc_info=True)
+    if teardowns(run) == before:
+        with phase_of(run, "teardown"):
+            tear_down(run)
+
+
+def _collect_first(run: Run) -> None:
+    """Stop the load, and save the evidence within its time limit, unless somebody did; it never keeps the teardown."""
+    where = (run.id, run.environment_name, run.profile_name)
+    try:
+        stop_all_load(run)
+        if not any(event.kind == "phase_ended" and event.phase == "collect" for event in run.journal.read()[0]):
+            collect.with_options(timeout_seconds=_EVIDENCE_S)(*where, return_state=True)
+    except Exception as error:  # noqa: BLE001 - evidence must not keep infrastructure alive
+        run_logger().warning("The evidence is not complete", exc_info=True)
+        run.journal.append("collect", "note", text=f"The evidence is not complete: {error}")
+
+
+def _report(run: Run) -> None:
+    try:
+        report(run.id, run.environment_name, run.profile_name, return_state=True)
+    except Exception:  # noqa: BLE001 - rendered without Prefect then
+        run_logger().warning("The report is rendered without Prefect", exc_info=True)
+        write_report(run)
+
+
+def _listed(run: Run) -> State[Any]:
+    left = list_left(run)
+    text = "\n".join(["| kind | id |", "|---|---|", *(f"| {item.kind} | `{item.id}` |" for item in left)])
+    create_markdown_artifact(text, key=f"left-{run.id}", description=f"What carries the tag of run {run.id}.")
+    return Completed(message=f"{len(left)} things carry the run's tag; nothing was deleted")
+
+
+def _outcome(run: Run) -> State[Any]:
+    record = run.record()
+    if record.teardown is not None and record.teardown.verdict is Verdict.PASS:
+        return Completed(message="another process took everything down; nothing is left")
+    return Failed(message=f"another process took the run down, and it did not pass: {record.reason}")
+
+
+def main(arguments: list[str]) -> int:
+    """Take a run down without Prefect; exit code 0 when nothing is left, 1 when something is, 2 for bad input."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m flows.teardown RUN_DIR\n")
+        return 2
+    try:
+        run = reopen_run(Path(arguments[0]))
+        with deaf_to_interrupts(), ending(run), phase_of(run, "teardown") as opened:
+            tear_down(run)
+        page = write_report(run)
+    except (RampartError, PhaseStopped) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(f"{page}\n")
+    return 0 if opened.outcome.is_completed() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

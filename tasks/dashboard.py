@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
+from typing import Any, Self
 
 from prefect import task
 from prefect.logging import get_run_logger
 
-from blocks.models.errors import Failed, NoData, RampartError
-from blocks.models.record import Stage, TraceId
+from blocks.models.errors import Failed, NoData, RampartError, Unavailable
+from blocks.models.record import TraceId
 from blocks.models.verdict import Judgement, failed, passed
-from tasks.clients.browser import PageView, photograph_dashboards
-from tasks.clients.dashboards import Grafana
+from tasks.clients.browser import WIDTH, Photographer, write_whole
+from tasks.clients.dashboards import Grafana, PanelAnswer
 from tasks.clients.traces import Jaeger
 from tasks.metrics import prometheus_of
+from tasks.rules.traces import slow_ms, slowest_operation
 from tasks.run import Run
 
-# Traces kept per stage: the checklist asks for two or three.
+# Slow traces kept per stage, and as many failed ones: the checklist asks for two or three.
 _TRACES = 2
+_SEARCHED = 100
+_RENDER_S = 60.0
 
 
 def grafana_of(run: Run) -> Grafana:
@@ -49,9 +55,11 @@ def check_dashboard(run: Run) -> tuple[Judgement, Path]:
     panels = grafana.ask_panels(dashboard, datetime.fromtimestamp(now.timestamp() - 300, UTC), now)
     broken = [f"{panel.title}: {panel.error}" for panel in panels if panel.error]
     file = run.evidence / "dashboard-before.png"
-    view = _photograph(run, [(grafana.dashboard_link(uid, None, None, kiosk=True), file)])[0]
-    if down or broken or view.error_banners:
-        seen = "; ".join([*down, *broken][:3]) or f"{view.error_banners} red banners on its page"
+    with Photographer(run.environment.observability.grafana_token.get_secret_value()) as browser:
+        view = browser.photograph(grafana.dashboard_link(uid, None, None, kiosk=True), file)
+    banners = view.error_banners if view else 0
+    if down or broken or banners:
+        seen = "; ".join([*down, *broken][:3]) or f"{banners} red banners on its page"
         return failed(f"The dashboard {uid} shows errors: {seen}; wanted is none (no data is fine)."), file
     return passed(
         f"'{dashboard.get('title')}': {len(sources)} data sources answer, {len(panels)} panels without error"
@@ -87,46 +95,128 @@ def find_trace(run: Run, start: datetime, end: datetime) -> TraceId:
     return found[0]
 
 
-@task(retries=1, retry_delay_seconds=2)
-def keep_traces(run: Run, stage: Stage) -> tuple[TraceId, ...]:
-    """Return the slowest and the failed traces of a stage, verified and saved."""
-    if stage.steady_from is None or stage.steady_to is None:
-        return ()
-    return tuple(_verified(run, stage.steady_from, stage.steady_to, _TRACES, f"stage-{stage.number:02d}"))
+def keep_traces(run: Run, start: datetime, end: datetime, name: str) -> tuple[TraceId, ...]:
+    """Return the slowest traces of the slowest endpoint and failed ones between two times, opened and saved.
+
+    Raises:
+        NoData: Jaeger has none.
+    """
+    found = _verified(run, start, end, _TRACES, name)
+    if not found:
+        raise NoData(f"Jaeger has no trace of {run.environment.services.traced[0]} between the stage's begin and end.")
+    return tuple(found)
 
 
-@task(retries=1, retry_delay_seconds=2)
-def keep_snapshot(run: Run, name: str, start: datetime, end: datetime) -> str:
-    """Store a snapshot with its data and return its address; the answer is kept as evidence."""
-    grafana = grafana_of(run)
-    dashboard = grafana.dashboard(run.environment.observability.dashboard_uid)
-    snapshot = grafana.snapshot(dashboard, f"{run.id[:8]} {name}", start, end)
+class Panels:
+    """What the dashboard shows of a time; its panels' queries run once, when somebody wants to know."""
+
+    def __init__(self, run: Run, start: datetime, end: datetime) -> None:
+        self.grafana = grafana_of(run)
+        self.start, self.end = start, end
+        self._uid = run.environment.observability.dashboard_uid
+
+    @cached_property
+    def dashboard(self) -> dict[str, Any]:
+        """The dashboard's model."""
+        return self.grafana.dashboard(self._uid)
+
+    @cached_property
+    def answers(self) -> tuple[PanelAnswer, ...]:
+        """What each panel's queries returned."""
+        return self.grafana.ask_panels(self.dashboard, self.start, self.end)
+
+    def refuse_without_data(self) -> None:
+        """See that the dashboard shows something: a picture of nothing is no evidence.
+
+        Raises:
+            NoData: most panels are empty; those whose queries fall back to 0 never are.
+        """
+        empty = [answer for answer in self.answers if not answer.points]
+        if len(empty) * 2 > len(self.answers) or not self.answers:
+            said = next((f"; {answer.title}: {answer.error}" for answer in empty if answer.error), "")
+            raise NoData(
+                f"{len(empty)} of {len(self.answers)} panels of '{self.dashboard.get('title')}' show no data between "
+                f"{self.start.isoformat()} and {self.end.isoformat()}{said}."
+            )
+
+
+def keep_snapshot(run: Run, name: str, panels: Panels) -> str:
+    """Store a snapshot with its data and return its address; the answer is kept as evidence.
+
+    Raises:
+        NoData: the dashboard shows nothing of that time.
+    """
+    panels.refuse_without_data()
+    grafana = panels.grafana
+    snapshot = grafana.snapshot(panels.dashboard, f"{run.id[:8]} {name}", panels.start, panels.end, panels.answers)
     text = grafana.snapshot_text(snapshot.key)
     if '"fields"' not in text:
         raise NoData(f"The snapshot of {name} holds no data.")
     file = run.evidence / "snapshots" / f"{name}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
+    write_whole(file, text.encode())
     return snapshot.url
 
 
-@task
-def photograph_stages(run: Run, stages: tuple[Stage, ...]) -> dict[int, Path]:
-    """Take a picture of the dashboard over each stage's time; after the load, so that no browser competes with it."""
-    grafana, uid = grafana_of(run), run.environment.observability.dashboard_uid
-    chosen = [stage for stage in stages if stage.steady_to is not None]
-    files = {stage.number: run.evidence / "screenshots" / f"stage-{stage.number:02d}.png" for stage in chosen}
-    first = stages[0].started if stages else None
-    if not chosen:
-        return {}
-    views = _photograph(
-        run,
-        [(grafana.dashboard_link(uid, first, stage.steady_to, kiosk=True), files[stage.number]) for stage in chosen],
-    )
-    broken = [number for number, view in zip(files, views, strict=True) if view.error_banners]
-    if broken:
-        raise Failed(f"The dashboard shows red banners at stage {', '.join(map(str, broken))}; wanted is none.")
-    return files
+class Camera:
+    """Takes pictures of the dashboard: by Grafana's renderer when it has one, else by a browser that stays open."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._grafana = grafana_of(run)
+        self._uid = run.environment.observability.dashboard_uid
+        self._renders = False
+        self._browser: Photographer | None = None
+        self._opened = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def open(self) -> None:
+        """Start what takes time to start; what fails now is tried again with the first picture."""
+        with suppress(RampartError, OSError):
+            self._open()
+
+    def picture(self, start: datetime, panels: Panels, file: Path, go_on: Callable[[], bool]) -> bool:
+        """Save the full dashboard from a time to the panels' end; return False when it was given up because of ``go_on``.
+
+        Raises:
+            Failed: it shows red banners or a log-in page, or no picture came.
+            NoData: it shows nothing of that time.
+            Unavailable: it did not load in time.
+        """
+        end = panels.end
+        self._open()
+        panels.refuse_without_data()
+        if self._renders:
+            picture = self._grafana.render(self._uid, start, end, WIDTH, _RENDER_S)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(file, picture)
+            return True
+        assert self._browser is not None
+        try:
+            view = self._browser.photograph(
+                self._grafana.dashboard_link(self._uid, start, end, kiosk=True), file, go_on
+            )
+        except Unavailable:
+            # It may be the browser that is gone: the next picture begins with another one.
+            self._browser = None
+            self._opened.close()
+            raise
+        if view is not None and view.error_banners:
+            raise Failed(f"The dashboard shows {view.error_banners} red banners; wanted is none: see {file.name}.")
+        return view is not None
+
+    def _open(self) -> None:
+        if self._renders or self._browser is not None:
+            return
+        self._renders = self._grafana.has_renderer()
+        if not self._renders:
+            token = self._run.environment.observability.grafana_token.get_secret_value()
+            self._browser = self._opened.enter_context(Photographer(token))
 
 
 def judge_traces(traces: Sequence[TraceId]) -> Judgement:
@@ -139,24 +229,28 @@ def judge_traces(traces: Sequence[TraceId]) -> Judgement:
     return passed(f"{len(traces)} traces opened through Jaeger's API and saved")
 
 
-def _photograph(run: Run, pages: list[tuple[str, Path]]) -> tuple[PageView, ...]:
-    return photograph_dashboards(pages, run.environment.observability.grafana_token.get_secret_value())
-
-
 def _verified(run: Run, start: datetime, end: datetime, most: int, name: str) -> list[TraceId]:
-    jaeger = jaeger_of(run)
-    service = run.environment.services.traced[0]
-    found = [trace for trace in jaeger.search(service, start, end, limit=100) if "health" not in trace.root]
-    chosen = [(trace, "slowest") for trace in found[:most]] + [(trace, "failed") for trace in found if trace.failed][
-        :most
-    ]
+    jaeger, service = jaeger_of(run), run.environment.services.traced[0]
+    seen = [trace for trace in jaeger.search(service, start, end, limit=_SEARCHED) if "health" not in trace.root]
+    slowest = slowest_operation(seen)
+    # A search gives the newest traces: the slow ones are asked for by what is slow among them.
+    slow = jaeger.search(service, start, end, min_duration_ms=slow_ms(seen), limit=_SEARCHED) if seen else ()
+    broken = jaeger.search(service, start, end, failed=True, limit=_TRACES) if seen else ()
+    of_slowest = sorted(
+        (trace for trace in {*seen, *slow} if trace.root == slowest),
+        key=lambda trace: (-trace.duration_ms, trace.trace_id),
+    )
+    failed_ones = [trace for trace in (*broken, *seen) if trace.failed and "health" not in trace.root]
     kept: dict[str, TraceId] = {}
-    for trace, why in chosen:
+    for trace, why in [
+        *((trace, "slowest") for trace in of_slowest[:most]),
+        *((trace, "failed") for trace in failed_ones[:most]),
+    ]:
         got = jaeger.get(trace.trace_id)
         file = run.evidence / "traces" / f"{name}-{trace.trace_id}.json"
         if got is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(got[1])
+            write_whole(file, got[1].encode())
         kept[trace.trace_id] = TraceId(
             id=trace.trace_id,
             why=f"{why}: {trace.root} {trace.duration_ms:.0f} ms",

@@ -21,6 +21,7 @@ from prefect.variables import Variable
 from blocks.models.breach import Breached
 from blocks.models.errors import RampartError, Unavailable
 from tasks.clients.loadgen import Job
+from tasks.lease import held_by_this_process
 from tasks.limits import Limits, Look
 from tasks.load import journal_ended_segments
 from tasks.rules.users import UsersLost
@@ -189,7 +190,10 @@ class _Guard:
             self._end_pause(client, forbidden)
 
     def _forbidden(self, client: SyncPrefectClient) -> Breached | None:
-        """Return why nobody may go on: the hold variable, or a cancelled run."""
+        """Return why nobody may go on: a lease that was taken over, the hold variable, or a cancelled run."""
+        held = held_by_this_process(self._run)
+        if held is not None and held.lost.is_set():
+            return Breached("lease", f"epoch {held.epoch} was taken over", "this run holds the newest", final=True)
         try:
             for run_id, whose in ((self._own_run, "the ramp"), (UUID(self._run.id), "the run")):
                 state = client.read_flow_run(run_id).state

@@ -152,9 +152,12 @@ def connect_sut(run: Run) -> Host:
 
 def connect_loadgens(run: Run) -> tuple[Host, ...]:
     """Open a connection to each load generator."""
-    return tuple(
-        _connect(run, address, "loadgen_instance_ids", number) for number, address in enumerate(loadgen_addresses(run))
-    )
+    return tuple(connect_loadgen(run, number) for number in range(len(loadgen_addresses(run))))
+
+
+def connect_loadgen(run: Run, number: int) -> Host:
+    """Open a connection to one load generator."""
+    return _connect(run, loadgen_addresses(run)[number], "loadgen_instance_ids", number)
 
 
 def _connect(run: Run, address: str, instance_output: str, number: int) -> Host:

@@ -475,6 +475,8 @@ def _k6_environment(run: Run, instance: str) -> dict[str, str]:
         "K6_PROMETHEUS_RW_PUSH_INTERVAL": "1s",
         "K6_PROMETHEUS_RW_TREND_AS_NATIVE_HISTOGRAM": "true",
         "K6_PROMETHEUS_RW_STALE_MARKERS": "true",
+        # Stages are cut out of the samples by time; whole seconds would move their ends.
+        "K6_CSV_TIME_FORMAT": "unix_milli",
         "K6_AUTO_EXTENSION_RESOLUTION": "false",
     }
 

@@ -43,7 +43,9 @@ def read_live_numbers(run: Run, end: datetime, window_s: float) -> tuple[Endpoin
     p95 = by_scenario(queries.p95_ms(names, run.id, window_s), queries.ws_p95_ms(names, run.id, window_s))
     errors = by_scenario(queries.scenario_error_rate(names, run.id, window_s))
     return tuple(
-        EndpointNumbers(name=name, live_p95_ms=round(value, 2), error_rate=errors.get(name))
+        EndpointNumbers(
+            name=name, live_p95_ms=round(value, 2), error_rate=errors.get(name), live_error_rate=errors.get(name)
+        )
         for name, value in sorted(p95.items())
     )
 

@@ -18,10 +18,11 @@ _SHORTEST_WINDOW_S = 10.0
 def note_stage(run: Run, number: int, start: datetime, end: datetime, stats: tuple[ContainerStats, ...]) -> None:
     """Journal a stage's live numbers over its steady part, and what the containers used at its end."""
     window_s = max(_SHORTEST_WINDOW_S, (end - start).total_seconds())
+    handshakes = read_ratio(run, "ws_handshake_success", end, window_s)
     run.journal.append(
         "ramp", "stage_numbers", number=number,
         endpoints=[item.model_dump(exclude_none=True) for item in read_live_numbers(run, end, window_s)],
-        ws_handshake_success=read_ratio(run, "ws_handshake_success", end, window_s),
+        ws_handshake_success=handshakes, live_ws_handshake_success=handshakes,
         queues=read_queues(run, end),
         sut=[{"container": item.name, "cpu_percent": item.cpu_percent, "memory_bytes": item.memory_bytes} for item in stats],
     )  # fmt: skip

@@ -22,6 +22,8 @@ from tasks.checks import check
 from tasks.clients.charts import Curve, Mark, Moments, draw_over_stages, draw_over_time, is_near
 from tasks.clients.journal import Journal
 from tasks.clients.pictures import Thumbnail, thumbnails
+from tasks.comparison import compare_run
+from tasks.cost import schedule_cost_check
 from tasks.evidence import write_manifest
 from tasks.rules import series, summary
 from tasks.rules.record import fold, unimplemented
@@ -61,7 +63,16 @@ def write_report(run: Run) -> Path:
     Raises:
         Failed: something could not be written; what could be is there.
     """
-    problems = _tried(lambda: _check_filled(run)) + _tried(lambda: run.journal.append("report", "run_closed"))
+    problems = [
+        problem
+        for step in (
+            lambda: _check_filled(run),
+            lambda: compare_run(run),
+            lambda: schedule_cost_check(run),
+            lambda: run.journal.append("report", "run_closed"),
+        )
+        for problem in _tried(step)
+    ]
     return _render(run, problems)
 
 

@@ -1,53 +1,181 @@
-"""Taking everything down: plain functions that work however the run ended, and may be called again."""
+"""Taking everything down: plain functions that work however the run ended, without Prefect, and may be called again."""
 
 from __future__ import annotations
 
+import contextlib
+import platform
 import shutil
 import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from blocks.models.errors import Failed, RampartError
+from blocks.models.errors import Failed, RampartError, Refused, Unavailable
+from blocks.models.lease import LeaseState, Link
 from blocks.models.verdict import Verdict, failed, passed
 from tasks.account import account_of
 from tasks.checks import PhaseStopped, check
+from tasks.clients.sweep.resources import Resource, Swept
+from tasks.clients.sweep.sweeping import find, sweep
 from tasks.infrastructure import terraform_of
+from tasks.lease import (
+    TEARDOWN_MINUTES,
+    Held,
+    give_up,
+    held_by_this_process,
+    newest,
+    release,
+    renewing,
+    require_lease,
+    state_of,
+    take,
+)
 from tasks.load import stop_all_load
-from tasks.run import Run
+from tasks.log import run_logger
+from tasks.run import Run, give_back_reserve
+from tasks.unfinished import is_clean
 
-# What is being deleted may still be listed for this long.
-_SETTLE_S = 60.0
-_SETTLE_POLL_S = 1.0
+_REPOSITORY = "image repository"
+# Several may take a stale lease at once; one wins each epoch.
+_TAKE_TRIES = 5
 
 
 def tear_down(run: Run) -> None:
-    """Stop all load, destroy with Terraform, and look for what is left by tag; every step is tried.
+    """Stop all load, destroy with Terraform, and sweep what is left by tag; every step is tried.
 
     Raises:
         PhaseStopped: something is left, or could not be looked for; the checks name it.
     """
     began = time.monotonic()
+    give_back_reserve(run)
     problems: list[str] = []
-    registries = _registries(run)
-    for step in (_stop_load, _destroy, _delete_registries, _sweep):
-        try:
-            step(run)
-        except (PhaseStopped, RampartError) as error:
-            problems.append(str(error))
-    _forget_secrets(run)
-    record = run.record()
-    destroyed = [
-        event for event in run.journal.read()[0] if event.kind == "terraform" and event.data["operation"] == "destroy"
-    ]
-    run.journal.append(
-        "teardown", "teardown",
-        verdict=(Verdict.FAIL if problems else Verdict.PASS).value,
-        destroyed=sum(event.data["destroyed"] for event in destroyed),
-        leftover=_leftover(run),
-        ecr_deleted=sorted(set(registries) - set(_registries(run))),
-        seconds=round(time.monotonic() - began, 1),
-    )  # fmt: skip
+    with _leased(run, problems) as ours:
+        registries = _try(run, problems, _registries) or []
+        for step in (_stop_load, _destroy if ours else _leave_state_alone):
+            _try(run, problems, step)
+        swept: tuple[Swept, ...] | None = _try(run, problems, _sweep)
+        _try(run, problems, lambda run: _judge_registries(run, swept or ()))
+        gone = _try(run, problems, lambda run: _judge_sweep(run, swept)) is not None
+        _forget_secrets(run)
+        destroyed = [
+            event
+            for event in run.journal.read()[0]
+            if event.kind == "terraform" and event.data["operation"] == "destroy"
+        ]
+        left = [str(item.resource) for item in swept or () if item.left]
+        run.journal.append(
+            "teardown", "teardown",
+            verdict=(Verdict.FAIL if problems else Verdict.PASS).value,
+            clean=gone,
+            destroyed=sum(event.data["destroyed"] for event in destroyed),
+            leftover=left,
+            ecr_deleted=sorted(set(registries) - {item.resource.id for item in swept or () if item.left}),
+            seconds=round(time.monotonic() - began, 1),
+        )  # fmt: skip
+        _end_lease(run, left, gone=gone)
     if problems:
-        raise PhaseStopped(f"{problems[0]} (run {record.run_id})")
+        raise PhaseStopped(f"{problems[0]} (run {run.id})")
+
+
+def list_left(run: Run) -> list[Resource]:
+    """List what carries the run's tag; nothing is deleted."""
+    return [item.resource for item in sweep(account_of(run), run.environment.account_id, run.id, dry_run=True)]
+
+
+def _try(run: Run, problems: list[str], step: Callable[[Run], Any]) -> Any:  # noqa: ANN401 - whatever the step returns
+    """Work off a step; what goes wrong in it keeps no other step, and is not swallowed."""
+    try:
+        return step(run)
+    except (PhaseStopped, RampartError) as error:
+        problems.append(str(error))
+    except Exception as error:  # noqa: BLE001 - named in the problems; the other steps are still tried
+        run_logger().exception("A step of the teardown failed")
+        problems.append(f"{step.__name__.strip('_')} failed: {type(error).__name__}: {error}")
+    return None
+
+
+@contextlib.contextmanager
+def _leased(run: Run, problems: list[str]) -> Iterator[bool]:
+    """Hold the lease of the run's environment while it is taken down; yields whether Terraform's state is this run's.
+
+    The run's own process holds it already. Anybody else takes the next epoch, so that the run's process, should it
+    still live, makes nothing more. While Prefect does not answer, the lock of the run's ending alone serialises.
+    """
+    if _holds(run):
+        yield True
+        return
+    try:
+        held = _take_over(run)
+    except Refused as refusal:
+        run.journal.append("teardown", "note", text=str(refusal))
+        yield False
+        return
+    except Unavailable as error:
+        run.journal.append("teardown", "note", text=f"Taken down without a lease: {error}")
+        yield True
+        return
+    except RampartError as error:
+        problems.append(str(error))
+        yield False
+        return
+    with renewing(held):
+        yield True
+
+
+def _holds(run: Run) -> bool:
+    """Whether this process holds the newest epoch; while Prefect is silent, as far as it knows."""
+    try:
+        require_lease(run)
+    except Refused:
+        return False
+    except Unavailable:
+        return held_by_this_process(run) is not None
+    return True
+
+
+def _still_holds(run: Run) -> None:
+    """See right before something is deleted that nobody else took this over.
+
+    Raises:
+        Refused: somebody did.
+    """
+    with contextlib.suppress(Unavailable):
+        if held_by_this_process(run) is not None:
+            require_lease(run)
+
+
+def _take_over(run: Run) -> Held:
+    for _ in range(_TAKE_TRIES):
+        link = newest(run.environment_name)
+        state, why = state_of(link)
+        if link is not None and link.lease is not None and link.lease.run_id != run.id and state is not LeaseState.FREE:
+            raise Refused(
+                f"Terraform's state belongs to another run ({why}), so it is left alone; what carries the tag of run {run.id} is deleted."
+            )
+        if state is LeaseState.HELD and link is not None and _taken_down_elsewhere(link):
+            raise Failed(f"Another machine takes this run down: {why}. Wait for it, or start teardown again later.")
+        held = take(run, link, TEARDOWN_MINUTES, "teardown")
+        if held is not None:
+            if state is LeaseState.STALE:
+                run.journal.append("teardown", "note", text=f"The lease was taken over: {why}.")
+            return held
+    raise Failed(f"The lease of {run.environment_name} was taken by others {_TAKE_TRIES} times; start teardown again.")
+
+
+def _taken_down_elsewhere(link: Link) -> bool:
+    """Whether another machine's teardown holds the lease; one of this machine would hold the lock of the run's ending."""
+    return link.lease is not None and link.lease.purpose == "teardown" and link.lease.host != platform.node()
+
+
+def _end_lease(run: Run, left: list[str], *, gone: bool) -> None:
+    try:
+        if gone:
+            release(run)
+        else:
+            give_up(run, tuple(left))
+    except Unavailable as error:
+        run.journal.append(
+            "teardown", "note", text=f"The lease could not be released: {error} The janitor releases it."
+        )
 
 
 def _forget_secrets(run: Run) -> None:
@@ -62,8 +190,18 @@ def _stop_load(run: Run) -> None:
         run.journal.append("teardown", "note", text=f"{stopped} k6 processes were still running and were stopped.")
 
 
+def _leave_state_alone(run: Run) -> None:
+    if is_clean(run.journal.read()[0]):
+        return
+    with check(run, "teardown.destroy") as checking:
+        checking.judge(
+            failed("Terraform's state is another run's and was left alone; the sweep deletes by this run's tag.")
+        )
+
+
 def _destroy(run: Run) -> None:
     with check(run, "teardown.destroy") as checking:
+        _still_holds(run)
         terraform = terraform_of(run)
         destroyed: list[str] = []
 
@@ -71,8 +209,8 @@ def _destroy(run: Run) -> None:
             if event.get("type") == "apply_complete" and event["hook"]["action"] == "delete":
                 destroyed.append(event["hook"]["resource"]["addr"])
 
-        if terraform.state_addresses():
-            terraform.destroy(follow)
+        account_of(run).require(run.environment.account_id)
+        terraform.destroy(run.id, follow)
         run.journal.append("teardown", "terraform", operation="destroy", destroyed=len(destroyed))
         left = terraform.state_addresses()
         if left:
@@ -83,38 +221,40 @@ def _destroy(run: Run) -> None:
             checking.judge(passed(f"{len(destroyed)} resources destroyed; the state is empty"))
 
 
-def _delete_registries(run: Run) -> None:
+def _sweep(run: Run) -> tuple[Swept, ...]:
+    _still_holds(run)
+    swept = sweep(account_of(run), run.environment.account_id, run.id)
+    text = f"Swept: {'; '.join(str(item) for item in swept) or 'Terraform left nothing'}."
+    run.journal.append("teardown", "note", text=text)
+    return swept
+
+
+def _judge_registries(run: Run, swept: Sequence[Swept]) -> None:
     with check(run, "teardown.registries") as checking:
-        account = account_of(run)
-        ours = account.tagged_repositories("rampart_run_id", run.id)
-        for name in ours:
-            account.delete_repository(name)
-        left = account.tagged_repositories("rampart_run_id", run.id)
-        if left:
-            checking.judge(
-                failed(
-                    f"{', '.join(left)} could not be deleted; remove: aws ecr delete-repository --force --repository-name …"
-                )
-            )
-        else:
-            checking.judge(passed(f"none of the run's repositories is left; swept: {', '.join(ours) or 'nothing'}"))
-
-
-def _sweep(run: Run) -> None:
-    with check(run, "teardown.sweep") as checking:
-        deadline = time.monotonic() + _SETTLE_S
-        while (left := _leftover(run)) and time.monotonic() < deadline:
-            time.sleep(_SETTLE_POLL_S)
-        if left:
+        if left := _registries(run):
             raise Failed(
-                f"{len(left)} things of the run are left: {', '.join(left[:8])}; delete them by hand: they cost money."
+                f"{', '.join(left)} could not be deleted; remove: aws ecr delete-repository --force --repository-name …"
+            )
+        gone = [item.resource.id for item in swept if item.resource.kind == _REPOSITORY]
+        checking.judge(passed(f"none of the run's repositories is left; swept: {', '.join(gone) or 'nothing'}"))
+
+
+def _judge_sweep(run: Run, swept: Sequence[Swept] | None) -> bool:
+    """Judge what is left; returns only when nothing is."""
+    with check(run, "teardown.sweep") as checking:
+        if swept is None:
+            raise Failed("The account could not be swept, so nobody knows what is left; start the teardown again.")
+        if left := [item for item in swept if item.left]:
+            raise Failed(
+                f"{len(left)} things of the run are left and cost money: {'; '.join(str(item) for item in left[:8])}"
+            )
+        if missed := find(account_of(run), run.environment.account_id, run.id):
+            raise Failed(
+                f"{len(missed)} things of the run appeared late: {', '.join(map(str, missed[:8]))}; start the teardown again."
             )
         checking.judge(passed(f"nothing carries the tag rampart_run_id={run.id}"))
-
-
-def _leftover(run: Run) -> list[str]:
-    return [*account_of(run).tagged("rampart_run_id", run.id), *_registries(run)]
+    return True
 
 
 def _registries(run: Run) -> list[str]:
-    return list(account_of(run).tagged_repositories("rampart_run_id", run.id))
+    return [item.id for item in find(account_of(run), run.environment.account_id, run.id, _REPOSITORY)]

@@ -14,6 +14,7 @@ from blocks.models.breach import Breached
 from blocks.models.errors import RampartError
 from blocks.models.load import LoadPlan, Segment
 from blocks.models.triage import Saturation
+from tasks.captures import Captures
 from tasks.clients.loadgen import Job, LoadGenerator
 
 # How long k6 may take to write its summary after SIGINT: the script's teardown runs before.
@@ -57,6 +58,8 @@ class LoadWatch:
     stopped: threading.Event = field(default_factory=threading.Event)
     """Set when the load of a breach is gone and the breach is journaled."""
     polls: int = 0
+    captures: Captures = field(default_factory=Captures)
+    """Whose evidence is to be taken while the load is held."""
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def may_start(self) -> bool:

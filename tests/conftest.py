@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import signal
 
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says nothing on a machine that other work shares.
+settings.register_profile("rampart", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("rampart")
+
 # A shell starts background jobs deaf to SIGINT, and what they start is deaf too: the tests' own processes have to hear it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

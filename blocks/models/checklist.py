@@ -69,7 +69,7 @@ CHECKLIST: tuple[ChecklistItem, ...] = _items(
     ("teardown.registries", "The image registries are gone"),
     ("teardown.sweep", "Nothing that carries the run's tag is left"),
     ("report.filled", "The team's report is filled"),
-    ("report.cost", "The cost is checked after a day", False),
+    ("report.cost", "The cost is checked after a day"),
 )
 
 CHECKS: dict[str, ChecklistItem] = {item.id: item for item in CHECKLIST}

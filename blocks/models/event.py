@@ -32,6 +32,7 @@ Kind = Literal[
     "recording",
     "teardown",
     "cost",
+    "comparison",
     "version",
     "fact",
     "note",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -53,6 +53,7 @@ class EndpointNumbers(Part):
 
     name: str
     requests: int | None = None
+    errors: int | None = None
     error_rate: float | None = None
     p50_ms: float | None = None
     p90_ms: float | None = None
@@ -61,6 +62,17 @@ class EndpointNumbers(Part):
     max_ms: float | None = None
     live_p95_ms: float | None = None
     """As Prometheus showed it during the run: a bucket estimate."""
+    live_error_rate: float | None = None
+    live_note: str | None = None
+    """Says so when the estimate and the exact p95 differ by more than a bucket may."""
+
+
+class CheckNumbers(Part):
+    """A check of the script over the steady part of a stage."""
+
+    name: str
+    passes: int
+    fails: int
 
 
 class ContainerUse(Part):
@@ -92,15 +104,28 @@ class Stage(Part):
     steady_to: datetime | None = None
     gate: Gate | None = None
     endpoints: tuple[EndpointNumbers, ...] = ()
+    rise: tuple[EndpointNumbers, ...] = ()
+    """The same between the stage's start and its steady part, exact."""
+    checks: tuple[CheckNumbers, ...] = ()
     ws_handshake_success: float | None = None
+    live_ws_handshake_success: float | None = None
     sut: tuple[ContainerUse, ...] = ()
     queues: dict[str, float] = Field(default_factory=dict)
     screenshot: str | None = None
     summary: str | None = None
     trace_ids: tuple[TraceId, ...] = ()
     snapshot: str | None = None
+    exemplars: str | None = None
+    stats: str | None = None
+    """CPU and memory of each container over the stage."""
+    logs: str | None = None
+    """The end of the containers' logs."""
+    kernel: str | None = None
+    """What the SUT's kernel killed for memory."""
+    captured: dict[str, datetime] = Field(default_factory=dict)
+    """When a piece of evidence was taken: while the stage was held, or later."""
     not_captured: dict[str, str] = Field(default_factory=dict)
-    """What is missing, and why."""
+    """Why a piece of evidence is not there."""
 
 
 class SegmentRun(Part):
@@ -219,9 +244,55 @@ class Cost(Part):
     """What the run cost; the actual figure is known a day later."""
 
     estimated_usd: float | None = None
+    """Of the plan, before apply; a lower bound while `unpriced` names something."""
     actual_usd: float | None = None
     basis: str = ""
+    """What the estimate is made of: amounts, hours, the prices' date and source."""
     check_at: datetime | None = None
+    """When Cost Explorer is asked, or asked again; null when that is over."""
+    hours: float | None = None
+    """How long the infrastructure was planned to stand."""
+    unpriced: tuple[str, ...] = ()
+    """What of the plan the price table does not know."""
+    actual_basis: str = ""
+    """What the actual figure is of: the run's tag, or the account, region and days."""
+    provisional: bool = False
+    """Whether Cost Explorer still marked the actual figure as an estimate."""
+
+
+class ComparedNumber(Part):
+    """The p95 of an endpoint in a part of the run, beside the other run's."""
+
+    where: str
+    """``smoke`` or ``stage 3``."""
+    endpoint: str
+    verdict: Literal["slower", "faster", "same", "not compared"]
+    why: str = ""
+    """Why it was not compared."""
+    p95_ms: float | None = None
+    baseline_p95_ms: float | None = None
+    ratio: float | None = None
+    """This run's p95 by the other's."""
+    low: float | None = None
+    """Lower end of the ratio's 95 % interval."""
+    high: float | None = None
+    p_value: float | None = None
+    """Of the rank test, adjusted for the number of comparisons."""
+
+
+class Comparison(Part):
+    """This run beside an earlier one."""
+
+    baseline: str = ""
+    """The other run's id; empty when there is none."""
+    baseline_started: datetime | None = None
+    chosen: bool = False
+    """Whether the run's form named the other run; else it is the last comparable one."""
+    why: str = ""
+    """Why there is no other run."""
+    differences: tuple[str, ...] = ()
+    """What else is not the same in the two runs."""
+    numbers: tuple[ComparedNumber, ...] = ()
 
 
 class Record(Part):
@@ -246,6 +317,7 @@ class Record(Part):
     unfinished: Unfinished | None = None
     teardown: Teardown | None = None
     cost: Cost = Cost()
+    comparison: Comparison | None = None
     versions: dict[str, str] = Field(default_factory=dict)
     links: dict[str, str] = Field(default_factory=dict)
     facts: dict[str, str] = Field(default_factory=dict)

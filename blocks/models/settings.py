@@ -36,6 +36,19 @@ class ExpectedPlan(Settings):
     tolerance: int = Field(5, ge=0, le=500, description="How far the number may be off.")
 
 
+class CostCheck(Settings):
+    """What a run is expected to cost, and when Cost Explorer is asked what it did."""
+
+    planned_hours: float = Field(1.5, gt=0, le=48, description="Hours the infrastructure stands: what is estimated.")
+    expected_usd: float = Field(
+        1.5, gt=0, description="Cost of that time where the price table does not know all of the plan."
+    )
+    limit_factor: float = Field(2.0, ge=1, description="A cost above this many times what was estimated is a FAIL.")
+    after_s: float = Field(
+        86_400.0, gt=0, description="Seconds after the report until Cost Explorer is asked, and between two looks."
+    )
+
+
 class QuotaCodes(Settings):
     """Service Quotas codes of what the plan needs; the defaults are AWS's own."""
 

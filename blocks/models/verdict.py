@@ -56,6 +56,14 @@ class Judgement(BaseModel):
         return self.verdict is Verdict.PASS
 
 
+def worse(first: Judgement, second: Judgement) -> Judgement:
+    """Fold two judgements of one check: the worse verdict, and both sentences when it is the same."""
+    if worst([first.verdict, second.verdict]) is first.verdict:
+        both = f"{first.detail}; {second.detail}" if first.verdict is second.verdict else first.detail
+        return first.model_copy(update={"detail": both})
+    return second
+
+
 def passed(detail: str) -> Judgement:
     """Return a PASS with its sentence."""
     return Judgement(verdict=Verdict.PASS, detail=detail)

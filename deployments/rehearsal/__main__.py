@@ -74,6 +74,7 @@ def _run(wanted: dict[str, int]) -> int:
         try:
             run_id = operator.start()
             passed = operator.follow(run_id)
+            operator.wait_for_cost(run_id)
         except KeyboardInterrupt:
             if run_id is not None:
                 operator.cancel(run_id)
@@ -94,9 +95,11 @@ def _register() -> int:
     stack = load()
     if stack is None:
         raise Refused("No stack is running; start it with: python -m deployments.rehearsal up")
-    from deployments.rehearsal.settings import register  # noqa: PLC0415 - Prefect is imported only where it is used
+    from deployments.register import register  # noqa: PLC0415 - Prefect is imported only where it is used
+    from deployments.rehearsal.settings import save_rehearsal_blocks  # noqa: PLC0415 - as above
 
-    register(stack)
+    register()
+    save_rehearsal_blocks(stack)
     return 0
 
 

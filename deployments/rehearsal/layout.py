@@ -21,7 +21,7 @@ KEYS = HOME / "keys"
 COMPOSE = SUT / "opt" / "ebit"
 LOCALHOST = "127.0.0.1"
 ACCOUNT = "123456789012"
-POOL = "rampart"
+POOLS = ("rampart", "rampart-teardown")
 INSTANCE_TYPES = {"x86_64": "c7i.large", "arm64": "c7g.large"}
 """An instance type of this machine's architecture: what the hosts run is what the machine runs."""
 

@@ -28,6 +28,8 @@ _POLL_S = 0.3
 _SILENCE_S = 600.0
 # After a cancel: 30 s until SIGKILL, then the hook destroys.
 _CANCEL_S = 240.0
+# The worker looks for new runs every 2 s, and a run takes a few seconds to start.
+_COST_S = 60.0
 
 Say = Callable[[str], None]
 OnTriage = Callable[[Sequence[Event]], dict[str, Any]]
@@ -88,9 +90,28 @@ class Operator:
                 self._answer(client, events)
                 if not self._by_hand and time.monotonic() - quiet_since > _SILENCE_S:
                     raise Failed(
-                        f"The run has written nothing for {_SILENCE_S:g} s; look at its page and at .rehearsal/logs/worker.log."
+                        f"The run has written nothing for {_SILENCE_S:g} s; look at its page and at .rehearsal/logs/worker-rampart.log."
                     )
                 time.sleep(_POLL_S)
+
+    def wait_for_cost(self, run_id: UUID) -> None:
+        """Wait until the cost check, which starts seconds after the report here, has amended record and report."""
+        journal = Journal(layout.RUNS / str(run_id) / "journal.jsonl")
+        deadline = time.monotonic() + _COST_S
+        while time.monotonic() < deadline:
+            checks = [
+                event for event in journal.read()[0] if event.kind == "check" and event.data["id"] == "report.cost"
+            ]
+            if not checks:
+                return
+            page = journal.path.parent / "report.html"
+            if checks[-1].data["verdict"] != "PENDING" and page.stat().st_mtime > checks[-1].at.timestamp():
+                self._show(checks[-1])
+                return
+            time.sleep(_POLL_S)
+        self._say(
+            f"cost      the cost check did not end within {_COST_S:g} s; look at its page and at .rehearsal/logs/worker.log"
+        )
 
     def cancel(self, run_id: UUID) -> None:
         """Cancel the run as the UI would, and wait until its teardown has reported."""
@@ -112,7 +133,7 @@ class Operator:
                     return
                 time.sleep(_POLL_S)
         raise Failed(
-            f"The cancelled run did not finish its teardown within {_CANCEL_S:g} s; look at .rehearsal/logs/worker.log."
+            f"The cancelled run did not finish its teardown within {_CANCEL_S:g} s; look at .rehearsal/logs/worker-rampart.log."
         )
 
     def _answer(self, client: SyncPrefectClient, events: Sequence[Event]) -> None:

@@ -68,8 +68,8 @@ def alive(identity: dict[str, float | int | str]) -> bool:
         return False
 
 
-def end(identities: Sequence[dict[str, float | int | str]]) -> None:
-    """End processes with all their descendants, the newest first: SIGTERM, and SIGKILL for what does not listen."""
+def end(identities: Sequence[dict[str, float | int | str]], patience_s: float = _END_S) -> None:
+    """End processes with all their descendants, the newest first: SIGTERM, and SIGKILL for what does not listen in time."""
     for identity in reversed(identities):
         if not alive(identity):
             continue
@@ -78,7 +78,7 @@ def end(identities: Sequence[dict[str, float | int | str]]) -> None:
             family += family[0].children(recursive=True)
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(identity["pid"]), signal.SIGTERM)
-        _, left = psutil.wait_procs(family, timeout=_END_S)
+        _, left = psutil.wait_procs(family, timeout=patience_s)
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()

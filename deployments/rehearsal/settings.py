@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import getpass
+from contextlib import suppress
 from pathlib import Path
 
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import WorkPoolCreate
-from prefect_aws import AwsClientParameters, AwsCredentials
+from prefect_aws import AwsClientParameters, AwsCredentials, S3Bucket
 from pydantic import SecretStr
 
 from blocks.load_profile import LoadProfile
 from blocks.models.rules import StabilityRule
-from blocks.models.settings import ExpectedPlan, Observability, Ramp, Services, Smoke, SshAccess, Users
+from blocks.models.settings import CostCheck, ExpectedPlan, Observability, Ramp, Services, Smoke, SshAccess, Users
 from blocks.perf_environment import PerfEnvironment
 from deployments.rehearsal import layout
 from deployments.rehearsal.stack import Stack
@@ -22,17 +21,16 @@ BLOCK = "rehearsal"
 _KEY = "rehearsal"
 # What the checkout's module makes.
 _RESOURCES = 58
+_BUCKET = "rampart-evidence"
 # 10,000 virtual users of the script become 100, 42 minutes of rises and holds a good half a minute.
 _LOAD, _TIME = 0.01, 1 / 60
+# Instead of a day.
+_COST_CHECK_S = 2.0
 
 
-def register(stack: Stack) -> None:
-    """Save the rehearsal's blocks, the real load profile beside them, and the work pool."""
+def save_rehearsal_blocks(stack: Stack) -> None:
+    """Save the rehearsal's blocks, and the real load profile beside them."""
     ports = stack.ports
-    with get_client(sync_client=True) as client:
-        client.create_work_pool(WorkPoolCreate(name=layout.POOL, type="process"), overwrite=True)
-    PerfEnvironment.register_type_and_schema()
-    LoadProfile.register_type_and_schema()
     credentials = AwsCredentials(
         aws_access_key_id=_KEY,
         aws_secret_access_key=SecretStr(_KEY),
@@ -42,7 +40,7 @@ def register(stack: Stack) -> None:
     credentials.save("rehearsal", overwrite=True)
     LoadProfile().save("stepped-ramp", overwrite=True)
     _profile(ports).save(BLOCK, overwrite=True)
-    _environment(stack, credentials).save(BLOCK, overwrite=True)
+    _environment(stack, credentials, _evidence_store(credentials)).save(BLOCK, overwrite=True)
 
 
 def _profile(ports: dict[str, int]) -> LoadProfile:
@@ -60,7 +58,18 @@ def _profile(ports: dict[str, int]) -> LoadProfile:
     )
 
 
-def _environment(stack: Stack, credentials: AwsCredentials) -> PerfEnvironment:
+def _evidence_store(credentials: AwsCredentials) -> S3Bucket:
+    """Make the bucket; it stands for one that is there before any run and stays after it."""
+    s3 = credentials.get_s3_client()
+    # The blocks of a standing stack are saved again now and then.
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=_BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-north-1"})
+    store = S3Bucket(bucket_name=_BUCKET, bucket_folder="rehearsals", credentials=credentials)
+    store.save("rehearsal", overwrite=True)
+    return store
+
+
+def _environment(stack: Stack, credentials: AwsCredentials, evidence_store: S3Bucket) -> PerfEnvironment:
     ports = stack.ports
     return PerfEnvironment(
         checkout=layout.CHECKOUT,
@@ -68,6 +77,7 @@ def _environment(stack: Stack, credentials: AwsCredentials) -> PerfEnvironment:
         loadgen_k6_binary=Path("k6"),
         account_id=layout.ACCOUNT,
         aws=credentials,
+        cost=CostCheck(after_s=_COST_CHECK_S),
         expected_plan=ExpectedPlan(adds=_RESOURCES),
         ssh=SshAccess(
             user=_login(),
@@ -88,6 +98,7 @@ def _environment(stack: Stack, credentials: AwsCredentials) -> PerfEnvironment:
             dashboard_uid=stack.dashboard_uid,
         ),
         runs_folder=layout.RUNS,
+        evidence_store=evidence_store,
     )
 
 

@@ -32,6 +32,10 @@ DASHBOARD = "ebit-perf-test"
 PROJECT = "ebit"
 """Name of the compose project, as the checkout's compose file has it."""
 
+# A run that is told to end takes its infrastructure down first.
+_ENDING_S = 180.0
+# Runs of one stack that find a cost.
+_COSTED_RUNS = 100
 _PARTS = ("engine", "grafana", "jaeger")
 _DASHBOARDS = layout.CHECKOUT / "monitoring" / "grafana" / "dashboards"
 
@@ -98,6 +102,7 @@ class Stack:
             "RAMPART_DIRECTORY": str(layout.PROJECT),
             "TF_CLI_CONFIG_FILE": str(layout.TOOLS / "terraformrc"),
             "GRAFANA_TOKEN": self.grafana_token,
+            "REHEARSAL_COST_TAGS": "rampart_run_id",
             "REHEARSAL_HOST_KEYS": str(layout.KEYS / "host_key.pub"),
         }
 
@@ -138,8 +143,9 @@ def down(say: Say, stack: Stack | None = None) -> None:
     if stack is None:
         say("no stack is running")
         return
-    workers = [process for process in stack.processes if process["name"] == "worker"]
-    end(workers)
+    workers = [process for process in stack.processes if process["name"].startswith("worker-")]
+    # What a worker runs takes its infrastructure down before it ends.
+    end(workers, patience_s=_ENDING_S)
     _stop_containers(stack, say)
     for left in stack.tenancy().move_out() if stack.grafana.url else ():
         say(f"left over: {left}")
@@ -263,11 +269,19 @@ def _start_servers(stack: Stack, say: Say) -> None:
         if process is not None:
             wait_until(name, probe, process)
             say(f"{name} serves")
+    _seed_costs(stack)
     if own_grafana is not None:
         stack.grafana_token = own_grafana.make_token(stack.url("grafana"))
-        _write(stack)
+        write(stack)
     if stack.grafana.url:
         stack.tenancy().move_in(_DASHBOARDS / f"{DASHBOARD}.json", stack.url("prometheus"), stack.url("jaeger"))
+
+
+def _seed_costs(stack: Stack) -> None:
+    """Let Cost Explorer have a figure: moto gives each new question the next one of a queue."""
+    figure = json.loads((layout.PROJECT / "deployments" / "rehearsal" / "cloud" / "costs.json").read_text())
+    seeds = {"account_id": layout.ACCOUNT, "results": [figure] * _COSTED_RUNS}
+    httpx.post(f"{stack.url('aws')}/moto-api/static/ce/cost-and-usage-results", json=seeds).raise_for_status()
 
 
 def _start_grafana(stack: Stack) -> OwnGrafana | None:
@@ -300,27 +314,33 @@ def _traces(stack: Stack) -> list[str]:
 def _register(stack: Stack, say: Say) -> None:
     environment = stack.environment()
     os.environ.update({key: value for key, value in environment.items() if key.startswith(("PREFECT_", "RAMPART_"))})
+    for pool in layout.POOLS:
+        body = {"name": pool, "type": "process"}
+        httpx.post(f"{stack.prefect_url}/api/work_pools/", json=body, timeout=30).raise_for_status()
+        start_worker(stack, pool)
     _must([_python(), "-m", "deployments.rehearsal", "register"], environment)
-    _start(
-        stack, "worker",
-        [_python(), "-m", "prefect", "worker", "start", "--pool", layout.POOL, "--type", "process", "--name", "rehearsal"],
-    )  # fmt: skip
-    _must(
-        [_python(), "-m", "prefect", "--no-prompt", "deploy", "--prefect-file", "deployments/prefect.yaml", "--all"],
-        environment,
-    )
-    # A stack left up over night has no environment named perf: nothing is to start by itself here.
-    nightly = httpx.get(f"{stack.prefect_url}/api/deployments/name/nightly-smoke/nightly-smoke").raise_for_status()
-    httpx.post(f"{stack.prefect_url}/api/deployments/{nightly.json()['id']}/pause_deployment").raise_for_status()
-    say("blocks and deployments are registered")
+    # A stack left up over night has no environment named perf, and a janitor beside a run costs it a core for seconds:
+    # nothing is to start by itself here, but for the automation that wakes the janitor after a crash.
+    for name in ("nightly-smoke", "janitor"):
+        found = httpx.get(f"{stack.prefect_url}/api/deployments/name/{name}/{name}", timeout=30).raise_for_status()
+        url = f"{stack.prefect_url}/api/deployments/{found.json()['id']}/pause_deployment"
+        httpx.post(url, timeout=30).raise_for_status()
+    say("blocks, deployments and automations are registered")
+
+
+def start_worker(stack: Stack, pool: str) -> None:
+    """Start a worker of a pool."""
+    argv = [_python(), "-m", "prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", pool]
+    _start(stack, f"worker-{pool}", argv)
 
 
 def _start(stack: Stack, name: str, argv: list[str], settings: Mapping[str, str] | None = None) -> None:
     stack.processes.append(start(name, argv, {**stack.environment(), **(settings or {})}))
-    _write(stack)
+    write(stack)
 
 
-def _write(stack: Stack) -> None:
+def write(stack: Stack) -> None:
+    """Keep what runs, for other processes."""
     part = layout.STATE.with_suffix(".part")
     part.write_text(json.dumps(asdict(stack)))
     part.chmod(0o600)

@@ -1,4 +1,4 @@
-"""The AWS account: identity, quotas, registries, what carries a tag."""
+"""The AWS account: identity, quotas, registries."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
-from blocks.models.errors import Failed, Unavailable
+from blocks.models.errors import Failed, Refused, Unavailable
 
 _CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"max_attempts": 5, "mode": "standard"})
-# EC2 states in which an instance still costs money or is about to.
-_LIVE = {"pending", "running", "stopping", "stopped", "shutting-down"}
+# What AWS answers to credentials that it does not take, in the words of its services.
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+_UNKNOWN = {"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidSignatureException"}
 
 
 @dataclass(frozen=True)
@@ -51,24 +53,41 @@ class Account:
         session: credentials.
         region: the region.
         endpoint_url: another address for every service, or None for AWS itself.
+
+    Attributes:
+        client: returns a service's boto client.
+        region: the region.
     """
 
     def __init__(self, session: boto3.Session, region: str, endpoint_url: str | None) -> None:
-        self._client: Callable[[str], Any] = lambda service: session.client(
+        self.client: Callable[[str], Any] = lambda service: session.client(
             service, region_name=region, endpoint_url=endpoint_url, config=_CONFIG
         )
         self.region = region
 
     def identity(self) -> Identity:
         """Return the caller's identity."""
-        with _sentences("sts:GetCallerIdentity"):
-            answer = self._client("sts").get_caller_identity()
+        with sentences("sts:GetCallerIdentity"):
+            answer = self.client("sts").get_caller_identity()
         return Identity(account_id=answer["Account"], arn=answer["Arn"])
+
+    def require(self, account_id: str) -> None:
+        """Refuse to go on with credentials of another account; nothing is deleted before this was asked.
+
+        Raises:
+            Refused: they belong to another account.
+        """
+        found = self.identity()
+        if found.account_id != account_id:
+            raise Refused(
+                f"The credentials belong to account {found.account_id}; wanted is {account_id}. Nothing was deleted: "
+                "load the credentials of the performance account and start the teardown again."
+            )
 
     def quota(self, service: str, code: str) -> float:
         """Return a service quota's value."""
-        with _sentences(f"servicequotas:GetServiceQuota {code}"):
-            answer = self._client("service-quotas").get_service_quota(ServiceCode=service, QuotaCode=code)
+        with sentences(f"servicequotas:GetServiceQuota {code}"):
+            answer = self.client("service-quotas").get_service_quota(ServiceCode=service, QuotaCode=code)
         return float(answer["Quota"]["Value"])
 
     def vpcs(self) -> int:
@@ -77,8 +96,8 @@ class Account:
 
     def addresses(self) -> int:
         """Count the region's elastic addresses."""
-        with _sentences("ec2:DescribeAddresses"):
-            return len(self._client("ec2").describe_addresses()["Addresses"])
+        with sentences("ec2:DescribeAddresses"):
+            return len(self.client("ec2").describe_addresses()["Addresses"])
 
     def running_vcpus(self) -> int:
         """Count the vCPUs of the region's running instances."""
@@ -95,8 +114,8 @@ class Account:
         """Return vCPUs and architecture of instance types."""
         if not names:
             return {}
-        with _sentences("ec2:DescribeInstanceTypes"):
-            answer = self._client("ec2").describe_instance_types(InstanceTypes=names)
+        with sentences("ec2:DescribeInstanceTypes"):
+            answer = self.client("ec2").describe_instance_types(InstanceTypes=names)
         return {
             item["InstanceType"]: InstanceType(
                 vcpus=int(item["VCpuInfo"]["DefaultVCpus"]),
@@ -107,80 +126,34 @@ class Account:
 
     def host_keys(self, instance_id: str) -> str:
         """Return the host keys that cloud-init wrote to an instance's console, as known_hosts lines without a name."""
-        with _sentences("ec2:GetConsoleOutput"):
-            answer = self._client("ec2").get_console_output(InstanceId=instance_id)
+        with sentences("ec2:GetConsoleOutput"):
+            answer = self.client("ec2").get_console_output(InstanceId=instance_id)
         text = _console_text(str(answer.get("Output", "")))
         begin, end = "-----BEGIN SSH HOST KEY KEYS-----", "-----END SSH HOST KEY KEYS-----"
         return text.partition(begin)[2].partition(end)[0].strip()
 
     def registry_login(self) -> RegistryLogin:
         """Return credentials for pushing images."""
-        with _sentences("ecr:GetAuthorizationToken"):
-            data = self._client("ecr").get_authorization_token()["authorizationData"][0]
+        with sentences("ecr:GetAuthorizationToken"):
+            data = self.client("ecr").get_authorization_token()["authorizationData"][0]
         user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
         return RegistryLogin(endpoint=data["proxyEndpoint"], user=user, password=password)
 
     def repositories(self) -> dict[str, str]:
         """Return the region's image repositories: name -> URI."""
-        with _sentences("ecr:DescribeRepositories"):
-            pages = self._client("ecr").get_paginator("describe_repositories").paginate()
+        with sentences("ecr:DescribeRepositories"):
+            pages = self.client("ecr").get_paginator("describe_repositories").paginate()
             return {item["repositoryName"]: item["repositoryUri"] for page in pages for item in page["repositories"]}
 
     def image_digests(self, repository: str) -> dict[str, str]:
         """Return the images of a repository: tag -> digest."""
-        with _sentences("ecr:DescribeImages"):
-            answer = self._client("ecr").describe_images(repositoryName=repository)
+        with sentences("ecr:DescribeImages"):
+            answer = self.client("ecr").describe_images(repositoryName=repository)
         return {tag: image["imageDigest"] for image in answer["imageDetails"] for tag in image.get("imageTags", [])}
 
-    def tagged(self, key: str, value: str) -> tuple[str, ...]:
-        """Return what still exists with a tag: ARNs and EC2 ids; what is terminated does not count."""
-        filters = [{"Name": f"tag:{key}", "Values": [value]}]
-        ec2 = self._client("ec2")
-        with _sentences("ec2:Describe*"):
-            found = {
-                str(item[identifier])
-                for operation, collection, identifier in _EC2_KINDS
-                for item in getattr(ec2, operation)(Filters=filters)[collection]
-                if item.get("State") != "deleted"
-            }
-            found |= {
-                instance["InstanceId"]
-                for reservation in ec2.describe_instances(Filters=filters)["Reservations"]
-                for instance in reservation["Instances"]
-                if instance["State"]["Name"] in _LIVE
-            }
-        with _sentences("tag:GetResources"):
-            pages = (
-                self._client("resourcegroupstaggingapi")
-                .get_paginator("get_resources")
-                .paginate(TagFilters=[{"Key": key, "Values": [value]}])
-            )
-            arns = {item["ResourceARN"] for page in pages for item in page["ResourceTagMappingList"]}
-        # The tagging API lags behind EC2, which was asked itself.
-        return tuple(sorted(found | {arn for arn in arns if ":ec2:" not in arn}))
-
-    def tagged_repositories(self, key: str, value: str) -> tuple[str, ...]:
-        """Return the image repositories that carry a tag."""
-        ecr = self._client("ecr")
-        with _sentences("ecr:ListTagsForResource"):
-            return tuple(
-                sorted(
-                    item["repositoryName"]
-                    for page in ecr.get_paginator("describe_repositories").paginate()
-                    for item in page["repositories"]
-                    if {"Key": key, "Value": value}
-                    in ecr.list_tags_for_resource(resourceArn=item["repositoryArn"])["tags"]
-                )
-            )
-
-    def delete_repository(self, name: str) -> None:
-        """Delete an image repository with its images."""
-        with _sentences("ecr:DeleteRepository"):
-            self._client("ecr").delete_repository(repositoryName=name, force=True)
-
     def _all(self, operation: str, collection: str) -> list[Any]:
-        with _sentences(f"ec2:{operation}"):
-            pages = self._client("ec2").get_paginator(operation).paginate()
+        with sentences(f"ec2:{operation}"):
+            pages = self.client("ec2").get_paginator(operation).paginate()
             return [item for page in pages for item in page[collection]]
 
 
@@ -190,20 +163,6 @@ class InstanceType:
 
     vcpus: int
     architecture: str
-
-
-_EC2_KINDS = (
-    ("describe_vpcs", "Vpcs", "VpcId"),
-    ("describe_subnets", "Subnets", "SubnetId"),
-    ("describe_security_groups", "SecurityGroups", "GroupId"),
-    ("describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
-    ("describe_route_tables", "RouteTables", "RouteTableId"),
-    ("describe_addresses", "Addresses", "AllocationId"),
-    ("describe_volumes", "Volumes", "VolumeId"),
-    ("describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId"),
-    ("describe_key_pairs", "KeyPairs", "KeyPairId"),
-    ("describe_nat_gateways", "NatGateways", "NatGatewayId"),
-)
 
 
 def _console_text(output: str) -> str:
@@ -217,13 +176,21 @@ def _console_text(output: str) -> str:
 
 
 @contextmanager
-def _sentences(call: str) -> Iterator[None]:
+def sentences(call: str) -> Iterator[None]:
     """Turn boto's exceptions into sentences for the operator."""
     try:
         yield
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "unknown")
         message = error.response.get("Error", {}).get("Message", "")
+        if code in _EXPIRED:
+            raise Failed(
+                f"The AWS credentials have expired ({call}: {code}); load new ones into the AwsCredentials block and start this again."
+            ) from error
+        if code in _UNKNOWN:
+            raise Failed(
+                f"AWS does not know the credentials ({call}: {code}); load those of the performance account into the AwsCredentials block."
+            ) from error
         raise Failed(f"AWS refused {call}: {code} {message}".strip()) from error
-    except BotoCoreError as error:
-        raise Unavailable(f"AWS did not answer {call}: {error}") from error
+    except (BotoCoreError, ResponseParserError) as error:
+        raise Unavailable(f"AWS did not answer {call}: {' '.join(str(error).split())[:200]}") from error

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Self
 
 from playwright.sync_api import Error as BrowserError
 from playwright.sync_api import Page, sync_playwright
@@ -18,9 +23,16 @@ _ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-quic",
 ]  # fmt: skip
-_WIDTH, _HEIGHT, _LONGEST = 1600, 900, 6000
+# A picture can wait; where the browser shares its cores with the load, what is measured comes first.
+_POLITE = """#!/bin/sh
+exec nice -n 19 {executable} "$@"
+"""
+WIDTH = 1600
+"""Width of a picture in pixels."""
+_HEIGHT, _LONGEST = 900, 6000
 # A dashboard that has not loaded by then is not looked at by anybody either.
-_LOAD_MS = 20_000
+_LOAD_S = 20.0
+_POLL_MS = 100
 # Grafana counts its running queries. Panels begin theirs a moment after they come into view, and a page that has not
 # begun has no count, so the count has to be there and to stay 0 for a second.
 _SETTLED = """() => {
@@ -39,38 +51,145 @@ class PageView:
     error_banners: int
 
 
-def photograph_dashboards(pages: Sequence[tuple[str, Path]], token: str) -> tuple[PageView, ...]:
-    """Open Grafana pages, wait until their panels have their data, and save each full page as PNG.
+class Photographer:
+    """A browser that stays open between pictures; belongs to the thread that opened it.
 
     Args:
-        pages: (address, file) of each picture.
         token: service account token; empty for anonymous access.
 
     Raises:
-        Failed: there is no Chromium, or it shows a log-in page.
-        Unavailable: a page did not load in time.
+        Failed: there is no Chromium.
+        Unavailable: it did not start.
     """
-    with open_page(token) as page:
-        return tuple(_photograph(page, url, file) for url, file in pages)
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+        self._opened = ExitStack()
+        self._page: Page | None = None
+
+    def __enter__(self) -> Self:
+        executable = next((found for name in _NAMES if (found := shutil.which(name))), None)
+        if executable is None:
+            raise Failed("No Chromium was found on PATH; install the system's package chromium for screenshots.")
+        try:
+            polite = Path(self._opened.enter_context(TemporaryDirectory(prefix="rampart-"))) / "chromium"
+            polite.write_text(_POLITE.format(executable=shlex.quote(executable)))
+            polite.chmod(0o700)
+            playwright = self._opened.enter_context(sync_playwright())
+            browser = playwright.chromium.launch(executable_path=polite, args=_ARGUMENTS)
+            self._opened.callback(browser.close)
+            self._page = browser.new_page(
+                viewport={"width": WIDTH, "height": _HEIGHT},
+                extra_http_headers={"Authorization": f"Bearer {self._token}"} if self._token else {},
+            )
+        except BrowserError as error:
+            self._opened.close()
+            raise Unavailable(f"Chromium did not start: {_first_line(error)}") from error
+        return self
+
+    @property
+    def page(self) -> Page:
+        """The open page."""
+        assert self._page is not None
+        return self._page
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened.close()
+
+    def photograph(
+        self, url: str, file: Path, go_on: Callable[[], bool] = lambda: True, *, load_s: float = _LOAD_S
+    ) -> PageView | None:
+        """Open a Grafana page, wait until all its panels have their data, and save the full page as PNG.
+
+        Args:
+            url: its address.
+            file: the picture.
+            go_on: asked again and again; False gives the picture up.
+            load_s: how long the page may take to load.
+
+        Returns:
+            What was seen; None when it was given up.
+
+        Raises:
+            Failed: Grafana shows a log-in page, or the picture cannot be written.
+            Unavailable: the page did not load in time.
+        """
+        assert self._page is not None
+        deadline = time.monotonic() + load_s
+        try:
+            return self._photograph(self._page, url, file, go_on, deadline)
+        except BrowserError as error:
+            raise Unavailable(f"The dashboard's page did not load: {_first_line(error)}") from error
+        except OSError as error:
+            raise Failed(f"The picture {file.name} could not be written: {error.strerror}.") from error
+        finally:
+            # A dashboard that stays open goes on asking for data. The next one loads anew.
+            with suppress(BrowserError):
+                self._page.goto("about:blank")
+
+    def _photograph(
+        self, page: Page, url: str, file: Path, go_on: Callable[[], bool], deadline: float
+    ) -> PageView | None:
+        page.goto(url, wait_until="commit", timeout=_left_ms(deadline))
+        if not _wait_until_settled(page, go_on, deadline):
+            return None
+        if "/login" in page.url:
+            raise Failed(f"Grafana asked for a log-in at {url}; set observability.grafana_token.")
+        # Panels load when they come into view, so the view is made as long as the page, and stays so for the next one.
+        height = min(int(page.evaluate(f"Math.max(document.documentElement.scrollHeight, {_HEIGHT})")), _LONGEST)
+        if page.viewport_size != {"width": WIDTH, "height": height}:
+            page.set_viewport_size({"width": WIDTH, "height": height})
+            page.evaluate("window.rampartBusyAt = performance.now()")
+            if not _wait_until_settled(page, go_on, deadline):
+                return None
+        banners = page.locator(_BANNERS).count()
+        picture = page.screenshot(full_page=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, picture)
+        return PageView(title=page.title(), error_banners=banners)
 
 
-def _photograph(page: Page, url: str, file: Path) -> PageView:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    page.set_viewport_size({"width": _WIDTH, "height": _HEIGHT})
-    page.goto(url, timeout=_LOAD_MS)
-    if "/login" in page.url:
-        raise Failed(f"Grafana asked for a log-in at {url}; set observability.grafana_token.")
-    page.wait_for_function(_SETTLED, timeout=_LOAD_MS)
-    # Panels load when they come into view, so the view is made as long as the page.
-    height = int(page.evaluate(f"Math.max(document.documentElement.scrollHeight, {_HEIGHT})"))
-    page.set_viewport_size({"width": _WIDTH, "height": min(height, _LONGEST)})
-    page.evaluate("window.rampartBusyAt = performance.now()")
-    page.wait_for_function(_SETTLED, timeout=_LOAD_MS)
-    banners = page.locator(_BANNERS).count()
-    part = file.with_suffix(".part.png")
-    page.screenshot(path=str(part), full_page=True)
-    part.rename(file)
-    return PageView(title=page.title(), error_banners=banners)
+def write_whole(file: Path, data: bytes) -> None:
+    """Write a file beside its place first; one that cannot be written whole is not left there."""
+    part = file.with_name(file.name + ".part")
+    try:
+        part.write_bytes(data)
+        part.replace(file)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _wait_until_settled(page: Page, go_on: Callable[[], bool], deadline: float) -> bool:
+    while not _settled(page):
+        if "/login" in page.url:
+            return True
+        if not go_on():
+            return False
+        if time.monotonic() > deadline:
+            raise Unavailable("The dashboard's page did not load: its panels were still asking for data.")
+        page.wait_for_timeout(_POLL_MS)
+    return True
+
+
+def _settled(page: Page) -> bool:
+    try:
+        return bool(page.evaluate(_SETTLED))
+    except BrowserError as error:
+        # The page is going to another one, such as the log-in.
+        if "context was destroyed" in str(error):
+            return False
+        raise
+
+
+def _left_ms(deadline: float) -> float:
+    return max(1.0, (deadline - time.monotonic()) * 1000)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:200]
 
 
 @contextmanager
@@ -81,18 +200,8 @@ def open_page(token: str) -> Iterator[Page]:
         Failed: there is no Chromium.
         Unavailable: the browser, or the page in it, did not do what it was asked in time.
     """
-    executable = next((found for name in _NAMES if (found := shutil.which(name))), None)
-    if executable is None:
-        raise Failed("No Chromium was found on PATH; install the system's package chromium for screenshots.")
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=executable, args=_ARGUMENTS)
-            try:
-                yield browser.new_page(
-                    viewport={"width": _WIDTH, "height": _HEIGHT},
-                    extra_http_headers={"Authorization": f"Bearer {token}"} if token else {},
-                )
-            finally:
-                browser.close()
-    except BrowserError as error:
-        raise Unavailable(f"The dashboard's page did not load: {str(error).splitlines()[0][:200]}") from error
+    with Photographer(token) as photographer:
+        try:
+            yield photographer.page
+        except BrowserError as error:
+            raise Unavailable(f"The dashboard's page did not load: {_first_line(error)}") from error

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ import httpx
 from blocks.models.errors import Failed, Unavailable
 
 _TIMEOUT = httpx.Timeout(20.0, connect=5.0)
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,11 @@ class PanelAnswer:
     series: int
     error: str
     frames: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def points(self) -> int:
+        """How many values its series have."""
+        return sum(len(column) for frame in self.frames for column in frame.get("data", {}).get("values", ())[1:])
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,8 @@ class Grafana:
         self.url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(base_url=self.url, headers=headers, timeout=_TIMEOUT, transport=transport)
+        # Whoever asks for one thing does not close it.
+        weakref.finalize(self, self._http.close)
 
     def version(self) -> str:
         """Return the version the server states."""
@@ -90,9 +99,11 @@ class Grafana:
             {"dashboardUID": dashboard_uid, "time": _ms(at), "text": text, "tags": tags},
         )
 
-    def snapshot(self, dashboard: dict[str, Any], name: str, start: datetime, end: datetime) -> Snapshot:
-        """Store the dashboard with its data embedded and return its key."""
-        answers = {answer.title: answer for answer in self.ask_panels(dashboard, start, end)}
+    def snapshot(
+        self, dashboard: dict[str, Any], name: str, start: datetime, end: datetime, shown: Iterable[PanelAnswer]
+    ) -> Snapshot:
+        """Store the dashboard with what its panels showed embedded and return its key."""
+        answers = {answer.title: answer for answer in shown}
         model = {
             **dashboard,
             "id": None,
@@ -123,6 +134,29 @@ class Grafana:
         if answer.status_code != httpx.codes.OK:
             raise Failed(f"Grafana does not give snapshot {key} back: HTTP {answer.status_code}.")
         return answer.text
+
+    def has_renderer(self) -> bool:
+        """Return whether the server can draw pictures by itself; one that cannot answers with a placeholder."""
+        return bool(self._json("GET", "/api/frontend/settings").get("rendererAvailable"))
+
+    def render(self, uid: str, start: datetime, end: datetime, width: int, timeout_s: float) -> bytes:
+        """Return the full dashboard as the server's renderer draws it, as PNG.
+
+        Raises:
+            Failed: what came is no picture of that width: an error, a log-in page, or the placeholder.
+            Unavailable: it did not answer in time.
+        """
+        query = {
+            "orgId": "1", "from": str(_ms(start)), "to": str(_ms(end)), "width": str(width), "height": "-1",
+            "kiosk": "true", "timeout": f"{timeout_s:.0f}",
+        }  # fmt: skip
+        answer = self._send("GET", f"/render/d/{uid}/{uid}?{urlencode(query)}", timeout_s=timeout_s)
+        drawn = _png_width(answer.content)
+        if answer.status_code != httpx.codes.OK or drawn is None:
+            raise Failed(f"Grafana's renderer answered HTTP {answer.status_code} without a picture; look at its log.")
+        if drawn < width:
+            raise Failed(f"Grafana's renderer gave a placeholder {drawn} pixels wide; wanted are {width}.")
+        return answer.content
 
     def dashboard_link(self, uid: str, start: datetime | None, end: datetime | None, *, kiosk: bool = False) -> str:
         """Return the address of the dashboard's page over a time range; open ends follow the clock."""
@@ -165,13 +199,22 @@ class Grafana:
             raise Failed(f"Grafana answered HTTP {answer.status_code} to {method} {path}: {said}")
         return _body(answer)
 
-    def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+    def _send(
+        self, method: str, path: str, body: dict[str, Any] | None = None, timeout_s: float | None = None
+    ) -> httpx.Response:
         try:
-            return self._http.request(method, path, json=body)
+            return self._http.request(
+                method, path, json=body, timeout=httpx.USE_CLIENT_DEFAULT if timeout_s is None else timeout_s
+            )
         except httpx.HTTPError as error:
             raise Unavailable(
                 f"Grafana at {self.url} did not answer: {type(error).__name__}; is grafana_url right and the server up?"
             ) from error
+
+
+def _png_width(data: bytes) -> int | None:
+    """Return a PNG's width in pixels: bytes 16 to 20 of its first chunk."""
+    return int.from_bytes(data[16:20]) if data.startswith(_PNG) and len(data) > len(_PNG) + 12 else None
 
 
 def _panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:

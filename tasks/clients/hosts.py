@@ -169,6 +169,10 @@ class Host:
             self._connection.sftp().get(remote, str(part))
         except FileNotFoundError as error:
             raise Failed(f"{self.address} has no file {remote}.") from error
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            # What was copied so far would fill a full disk for good.
+            part.unlink(missing_ok=True)
+            raise Failed(f"{remote} of {self.address} could not be copied to {local}: {error}.") from error
         part.rename(local)
 
     def close(self) -> None:

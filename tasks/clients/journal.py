@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -29,6 +30,9 @@ class Journal:
         """Write one event and return it; it is on the disk when this returns.
 
         An exclusive lock serialises writers; a line torn by a crash is ended first so that it costs only itself.
+
+        Raises:
+            OSError: it could not be written, for one because the disk is full; nothing of it is there then.
         """
         event = Event(at=datetime.now(UTC), mono_s=time.monotonic(), pid=os.getpid(), phase=phase, kind=kind, data=data)
         line = json.dumps(event.model_dump(mode="json"), sort_keys=True, ensure_ascii=False).encode() + b"\n"
@@ -37,7 +41,11 @@ class Journal:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             size = os.fstat(descriptor).st_size
             torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-            os.write(descriptor, b"\n" + line if torn else line)
+            text = b"\n" + line if torn else line
+            if os.write(descriptor, text) < len(text):
+                # A full disk takes a part: it is taken back, so that no torn line stays.
+                os.ftruncate(descriptor, size)
+                raise OSError(errno.ENOSPC, "The journal could not be written", str(self.path))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -40,6 +40,17 @@ class Line:
     points: tuple[tuple[float, float], ...]
 
 
+@dataclass(frozen=True)
+class Exemplar:
+    """A single observation of a histogram, with the trace it was made in."""
+
+    labels: Mapping[str, str]
+    trace_id: str
+    value: float
+    at: float
+    """Unix seconds."""
+
+
 class Prometheus:
     """One Prometheus server.
 
@@ -90,6 +101,26 @@ class Prometheus:
         """
         with self._sentences("names of metrics"):
             return frozenset(self._api.get_label_values("__name__"))
+
+    def exemplars(self, promql: str, start: datetime, end: datetime) -> tuple[Exemplar, ...]:
+        """Return the exemplars of a query's series, the highest values first; none where the server keeps none.
+
+        Raises:
+            Unavailable: the query failed or the server does not answer.
+        """
+        limits = {"query": promql, "start": str(start.timestamp()), "end": str(end.timestamp())}
+        with self._sentences(promql):
+            answer = requests.get(f"{self.url}/api/v1/query_exemplars", params=limits, timeout=_TIMEOUT_S)
+            answer.raise_for_status()
+            found = [
+                Exemplar(
+                    labels=series["seriesLabels"], trace_id=str(item["labels"].get("trace_id", "")),
+                    value=float(item["value"]), at=float(item["timestamp"]),
+                )
+                for series in answer.json()["data"]
+                for item in series["exemplars"]
+            ]  # fmt: skip
+        return tuple(sorted(found, key=lambda item: (-item.value, item.at)))
 
     def version(self) -> str:
         """Return the server's version; also the proof that it answers.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from blocks.models.errors import Failed, Unavailable
@@ -107,11 +109,20 @@ def _end(process: subprocess.Popen[str]) -> None:
         return
 
 
+# Writes who it is before anything else, so that a command whose starter died right away is known too.
+_WRAPPER = """trap : INT TERM HUP
+echo "$$ $(cut -d' ' -f22 /proc/$$/stat)" > "$0/pid.part"; mv "$0/pid.part" "$0/pid"
+"$@"; code=$?
+echo "$code" > "$0/exit.part"; mv "$0/exit.part" "$0/exit"
+"""
+
+
 class DetachedCommand:
     """A command in a session of its own that outlives the worker; another process can adopt it by its folder.
 
-    The folder holds ``pid``, ``exit`` (its exit code, once it ended) and ``log``. It is never killed: Terraform
-    that is killed loses resources it is creating.
+    The folder holds ``pid`` (its process id and that process's start time, so that a reused id is never taken for it),
+    ``exit`` (its exit code, once it ended), ``interrupted`` (it was asked to end) and ``log``. It is never killed:
+    Terraform that is killed loses resources it is creating.
 
     Args:
         folder: where its files are; one command a folder.
@@ -121,44 +132,69 @@ class DetachedCommand:
         self.folder = folder
 
     def start(self, argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str]) -> None:
-        """Start it; its output goes to ``log``."""
+        """Start it; its output goes to ``log``.
+
+        Raises:
+            Failed: the folder's command still runs.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name in ("exit", "pid"):
-            (self.folder / name).unlink(missing_ok=True)
-        script = 'trap : INT TERM HUP; "$@"; code=$?; echo "$code" > "$0/exit.part"; mv "$0/exit.part" "$0/exit"'
-        with (self.folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [*_hearing_interrupts("/bin/sh"), "/bin/sh", "-c", script, str(self.folder), *argv],
-                cwd=cwd,
-                env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        part = self.folder / "pid.part"
-        part.write_text(str(process.pid))
-        part.rename(self.folder / "pid")
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if self.alive():
+                raise Failed(f"A command in {self.folder.name} still runs; a second one is never started beside it.")
+            for name in ("exit", "pid", "interrupted"):
+                (self.folder / name).unlink(missing_ok=True)
+            with (self.folder / "log").open("wb") as log:
+                process = subprocess.Popen(
+                    [*_hearing_interrupts("/bin/sh"), "/bin/sh", "-c", _WRAPPER, str(self.folder), *argv],
+                    cwd=cwd,
+                    env={**os.environ, **environment},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            while not (self.folder / "pid").exists() and process.poll() is None:
+                time.sleep(0.005)
+
+    @property
+    def started(self) -> bool:
+        """Whether it was ever started."""
+        return self._identity() is not None
+
+    def span(self) -> tuple[datetime, datetime] | None:
+        """Return when it was started and when it last said something; None when it was never started."""
+        if not self.started:
+            return None
+        moments = [(self.folder / name).stat().st_mtime for name in ("pid", "log")]
+        first, last = (datetime.fromtimestamp(moment, UTC) for moment in moments)
+        return first, last
 
     def alive(self) -> bool:
-        """Whether it still runs."""
-        pid = self._pid()
-        if pid is None or (self.folder / "exit").exists():
+        """Whether it still runs: its own process, or what that one left in its group when it was killed."""
+        identity = self._identity()
+        if identity is None or (self.folder / "exit").exists():
             return False
+        pid, started = identity
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        return True
+        found = _process(pid)
+        if found is not None:
+            return found.started == started
+        # No process gets the id of a group that still has members, so these are its own.
+        return any(item.group == pid and item.started >= started for item in _processes())
 
     def interrupt(self) -> None:
-        """Ask it to end with SIGINT to its whole group."""
-        pid = self._pid()
-        if pid is not None and self.alive():
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGINT)
+        """Ask it to end with SIGINT to its whole group; once, whoever asks: at a second one Terraform drops everything."""
+        identity = self._identity()
+        if identity is None or not self.alive():
+            return
+        try:
+            (self.folder / "interrupted").touch(exist_ok=False)
+        except FileExistsError:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(identity[0], signal.SIGINT)
 
     def wait(self, timeout_s: float, on_line: Callable[[str], None] | None = None) -> int:
         """Follow its log to its end and return its exit code.
@@ -166,6 +202,20 @@ class DetachedCommand:
         Raises:
             Unavailable: it has not ended in time; it was interrupted and goes on ending.
             Failed: it vanished without an exit code.
+        """
+        self.settle(timeout_s, on_line)
+        exit_file = self.folder / "exit"
+        if not exit_file.exists():
+            raise Failed(
+                f"The command in {self.folder.name} vanished without an exit code; it was killed from outside."
+            )
+        return int(exit_file.read_text())
+
+    def settle(self, timeout_s: float, on_line: Callable[[str], None] | None = None) -> None:
+        """Follow its log until it has ended, however it ended.
+
+        Raises:
+            Unavailable: it has not ended in time; it was interrupted and goes on ending.
         """
         deadline = time.monotonic() + timeout_s
         with (self.folder / "log").open(errors="replace") as log:
@@ -182,17 +232,40 @@ class DetachedCommand:
                         f"The command in {self.folder.name} did not end within {timeout_s:g} s; interrupted."
                     )
                 time.sleep(0.1)
-        exit_file = self.folder / "exit"
-        if not exit_file.exists():
-            raise Failed(
-                f"The command in {self.folder.name} vanished without an exit code; it was killed from outside."
-            )
-        return int(exit_file.read_text())
 
     def log_text(self) -> str:
         """Return everything it said."""
         return (self.folder / "log").read_text(errors="replace")
 
-    def _pid(self) -> int | None:
-        file = self.folder / "pid"
-        return int(file.read_text()) if file.exists() else None
+    def _identity(self) -> tuple[int, int] | None:
+        """Return its process id and start time in clock ticks since boot."""
+        try:
+            pid, started = (self.folder / "pid").read_text().split()
+        except (FileNotFoundError, ValueError):
+            return None
+        return int(pid), int(started)
+
+
+@dataclass(frozen=True)
+class _Process:
+    group: int
+    started: int
+
+
+def _processes() -> Iterator[_Process]:
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and (found := _process(int(folder.name))):
+            yield found
+
+
+def _process(pid: int) -> _Process | None:
+    """Return what the kernel says of a process; None when it is gone, or ended and not yet collected."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The program's name before the bracket may hold anything.
+    fields = text.rpartition(")")[2].split()
+    if fields[0] in {"Z", "X"}:
+        return None
+    return _Process(group=int(fields[2]), started=int(fields[19]))

@@ -1,22 +1,65 @@
-"""Terraform (or OpenTofu) in the checkout's own directory."""
+"""Terraform (or OpenTofu) in the checkout's own directory.
+
+Failed
++-- StateUnreadable    the state is no state any more
++-- StateLocked        somebody else holds the state
+Refused
++-- StateOfAnotherRun  the state holds what another run applied
+"""
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
+import re
+import shutil
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from blocks.models.errors import Failed
+from blocks.models.errors import Failed, Refused
 from tasks.clients.processes import Completed, DetachedCommand, run_command
 
-# How often a destroy is tried before what is left goes to the sweep.
-_DESTROY_TRIES = 3
-# Waiting for a state lock another Terraform of this run may hold.
+# Pauses between the tries of a destroy, before what is left goes to the sweep.
+_PAUSES_S = (2.0, 10.0)
+# Waiting for a state lock that another Terraform may hold.
 _LOCK_TIMEOUT = "60s"
+
+
+class StateUnreadable(Failed):
+    """The state cannot be read, so nothing can be destroyed by it."""
+
+
+Span = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Who holds the state."""
+
+    id: str
+    who: str
+    created: datetime
+
+
+class StateLocked(Failed):
+    """The state is held by another Terraform, or by what one left."""
+
+    def __init__(self, lock: Lock) -> None:
+        super().__init__(
+            f"Terraform's state is locked by {lock.who} since {lock.created:%Y-%m-%d %H:%M:%S} UTC; wait for it, "
+            f"or, when that Terraform is surely gone: terraform force-unlock {lock.id}"
+        )
+        self.lock = lock
+
+
+class StateOfAnotherRun(Refused):
+    """The state holds what another run applied; destroying it is that run's business."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +98,7 @@ class Terraform:
         self.command = command
         self.variables = [f"-var={name}={value}" for name, value in sorted((variables or {}).items())]
         self.parallelism = parallelism
+        self.lock_timeout = _LOCK_TIMEOUT
         work.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     @property
@@ -69,7 +113,8 @@ class Terraform:
     def plan(self) -> dict[str, Any]:
         """Save a plan and return it as Terraform's JSON. It holds sensitive values: never write it anywhere."""
         self._run(
-            "plan", "-no-color", "-detailed-exitcode", f"-out={self.plan_file}", f"-parallelism={self.parallelism}", *self.variables,
+            "plan", "-no-color", "-detailed-exitcode", f"-out={self.plan_file}", f"-parallelism={self.parallelism}",
+            f"-lock-timeout={self.lock_timeout}", *self.variables,
             timeout_s=600.0, good=(0, 2),
         )  # fmt: skip
         self.plan_file.chmod(0o600)
@@ -87,46 +132,63 @@ class Terraform:
             Failed: Terraform ended with an error; says its first one.
         """
         self._detached(
-            "apply", ["apply", "-json", f"-parallelism={self.parallelism}", str(self.plan_file)], on_event, timeout_s
+            "apply",
+            [
+                "apply",
+                "-json",
+                f"-lock-timeout={self.lock_timeout}",
+                f"-parallelism={self.parallelism}",
+                str(self.plan_file),
+            ],
+            on_event,
+            timeout_s,
         )
 
-    def destroy(self, on_event: Callable[[dict[str, Any]], None], timeout_s: float = 1800.0) -> None:
+    def destroy(self, run_id: str, on_event: Callable[[dict[str, Any]], None], timeout_s: float = 1800.0) -> None:
         """Destroy everything in the state, adopting a Terraform of this run that still lives.
+
+        Args:
+            run_id: the run whose tag the state's resources must carry.
+            on_event: gets Terraform's JSON events as they come, an adopted destroy's too.
+            timeout_s: for each Terraform that is waited for.
 
         Raises:
             Failed: it failed every time; says the last error.
+            StateUnreadable: there is no state to destroy by; the file is kept in the run's folder.
+            StateOfAnotherRun: nothing was destroyed.
         """
-        self.adopt(timeout_s)
-        for attempt in range(1, _DESTROY_TRIES + 1):
+        if not self._initialised and DetachedCommand(self.work / "apply").started:
+            self.init()
+        ended: tuple[Span, ...] = ()
+        for pause in (*_PAUSES_S, None):
             try:
-                self._detached(
-                    "destroy",
-                    [
-                        "destroy",
-                        "-json",
-                        "-auto-approve",
-                        *self.variables,
-                        f"-lock-timeout={_LOCK_TIMEOUT}",
-                        f"-parallelism={self.parallelism}",
-                    ],
-                    on_event,
-                    timeout_s,
-                )
-            except Failed:
-                if attempt == _DESTROY_TRIES:
+                self.adopt(on_event, timeout_s)
+                ended = self._ended()
+                self._require_own_state(run_id)
+                if self.state_addresses():
+                    self._destroy(on_event, timeout_s)
+            except (StateUnreadable, StateOfAnotherRun):
+                raise
+            except Failed as error:
+                if pause is None:
                     raise
-                time.sleep(2.0**attempt)
+                if not (isinstance(error, StateLocked) and self._break_stale(error.lock, ended)):
+                    time.sleep(pause)
             else:
                 return
 
-    def adopt(self, timeout_s: float) -> None:
-        """End a live apply of this run with SIGINT and wait for it, or wait for a live destroy."""
-        for name in ("apply", "destroy"):
-            command = DetachedCommand(self.work / name)
-            if command.alive():
-                if name == "apply":
-                    command.interrupt()
-                command.wait(timeout_s)
+    def adopt(self, on_event: Callable[[dict[str, Any]], None], timeout_s: float) -> None:
+        """End a live apply of this run with SIGINT and wait for it, or wait for a live destroy.
+
+        Raises:
+            Unavailable: it has not ended in time.
+        """
+        apply, destroy = (DetachedCommand(self.work / name) for name in ("apply", "destroy"))
+        if apply.alive():
+            apply.interrupt()
+            apply.settle(timeout_s)
+        if destroy.alive():
+            destroy.settle(timeout_s, _reader(on_event, []))
 
     def outputs(self) -> tuple[Output, ...]:
         """Return the outputs of the applied state."""
@@ -138,14 +200,34 @@ class Terraform:
 
     def state_addresses(self) -> tuple[str, ...]:
         """Return the addresses in the state; empty after a complete destroy, or before the first apply."""
-        completed = self._run("state", "list", timeout_s=60.0, good=(0, 1))
+        if not self._initialised:
+            return ()
+        completed = self._run("state", "list", "-no-color", timeout_s=60.0, good=(0, 1))
         if completed.code == 1 and "No state file was found" not in completed.stderr:
-            raise Failed(f"terraform state list failed: {completed.last_line}")
+            raise _state_error(completed)
         return tuple(
             line
             for line in completed.stdout.splitlines()
             if line and not line.startswith("data.") and ".data." not in line
         )
+
+    def state_runs(self) -> frozenset[str]:
+        """Return the runs whose tag ``rampart_run_id`` is on resources in the state."""
+        if not self._initialised:
+            return frozenset()
+        # Reads the stored state as it is: no provider is started. It holds sensitive values: never write it anywhere.
+        completed = self._run("state", "pull", "-no-color", timeout_s=60.0, good=(0, 1))
+        if completed.code == 1:
+            raise _state_error(completed)
+        state: dict[str, Any] = json.loads(completed.stdout or "{}")
+        attributes: list[dict[str, Any]] = [
+            instance.get("attributes") or {}
+            for resource in state.get("resources", ())
+            if resource.get("mode") == "managed"
+            for instance in resource.get("instances", ())
+        ]
+        runs = {(item.get("tags_all") or {}).get("rampart_run_id") for item in attributes}
+        return frozenset(str(run) for run in runs if run)
 
     def version(self) -> str:
         """Return what Terraform says of its version."""
@@ -159,26 +241,124 @@ class Terraform:
             raise Failed(f"terraform {arguments[0]} failed: {_first_error(completed.stderr or completed.stdout)}")
         return completed
 
+    @property
+    def _initialised(self) -> bool:
+        """Whether the checkout's module was ever prepared; before that there is no state."""
+        return (self.directory / ".terraform").exists()
+
+    def _destroy(self, on_event: Callable[[dict[str, Any]], None], timeout_s: float) -> None:
+        self._detached(
+            "destroy",
+            [
+                "destroy",
+                "-json",
+                "-auto-approve",
+                *self.variables,
+                f"-lock-timeout={self.lock_timeout}",
+                f"-parallelism={self.parallelism}",
+            ],
+            on_event,
+            timeout_s,
+        )
+
+    def _require_own_state(self, run_id: str) -> None:
+        try:
+            others = sorted(self.state_runs() - {run_id})
+        except StateUnreadable as error:
+            kept = self._set_state_aside()
+            raise StateUnreadable(
+                f"{error} Nothing can be destroyed by it: what carries the run's tag is left to the sweep. "
+                + (f"The unreadable state is kept as {kept}." if kept else "Repair it where its backend keeps it.")
+            ) from error
+        if others:
+            raise StateOfAnotherRun(
+                f"Terraform's state holds resources of run {', '.join(others)}, not only of run {run_id}; "
+                f"nothing was destroyed by Terraform. Take {'that run' if len(others) == 1 else 'those runs'} down first."
+            )
+
+    def _set_state_aside(self) -> Path | None:
+        """Move an unreadable local state into the run's folder, out of the next run's way; it may hold secrets."""
+        configured = self.directory / ".terraform" / "terraform.tfstate"
+        backend: dict[str, Any] = json.loads(configured.read_text())["backend"] if configured.exists() else {}
+        settings: dict[str, Any] = backend.get("config", {})
+        file = self.directory / (settings.get("path") or "terraform.tfstate")
+        if backend.get("type", "local") != "local" or not file.exists():
+            return None
+        kept = self.work / f"unreadable-{hashlib.sha256(file.read_bytes()).hexdigest()[:12]}.tfstate"
+        shutil.move(file, kept)
+        kept.chmod(0o600)
+        return kept
+
+    def _ended(self) -> tuple[Span, ...]:
+        """Return when the commands of this run that no longer live were running."""
+        commands = [DetachedCommand(self.work / name) for name in ("apply", "destroy")]
+        return tuple(span for command in commands if (span := command.span()) and not command.alive())
+
+    def _break_stale(self, lock: Lock, ended: tuple[Span, ...]) -> bool:
+        """Force the state's lock open when its holder is provably gone, and say whether that was done.
+
+        It is when the lock was made on this machine, by this user, while a command of this run was running that no
+        longer lived when the lock was met: nobody else can have got the lock in that time. A local state's lock ends
+        with its process; an HTTP backend names the asker's own lock, which is younger than all that ended.
+        """
+        if lock.who != f"{getpass.getuser()}@{socket.gethostname()}":
+            return False
+        return any(first <= lock.created <= last for first, last in ended) and self._unlock(lock)
+
+    def _unlock(self, lock: Lock) -> bool:
+        return self._run("force-unlock", "-force", lock.id, timeout_s=60.0, good=(0, 1)).code == 0
+
     def _detached(
         self, name: str, arguments: list[str], on_event: Callable[[dict[str, Any]], None], timeout_s: float
     ) -> None:
         errors: list[str] = []
-
-        def read(line: str) -> None:
-            try:
-                event = json.loads(line)
-            except json.JSONDecodeError:
-                errors.append(line.strip())
-                return
-            if event.get("@level") == "error":
-                errors.append(str(event.get("@message", "")).removeprefix("Error: "))
-            on_event(event)
-
         command = DetachedCommand(self.work / name)
         command.start([self.command, *arguments], cwd=self.directory, environment=self.environment)
-        code = command.wait(timeout_s, read)
+        code = command.wait(timeout_s, _reader(on_event, errors))
         if code != 0:
-            raise Failed(f"terraform {name} ended with exit code {code}: {(errors or ['no error was named'])[0]}")
+            first = (errors or ["no error was named"])[0]
+            if lock := _lock_of(first):
+                raise StateLocked(lock)
+            raise Failed(f"terraform {name} ended with exit code {code}: {' '.join(first.split())[:400]}")
+
+
+def _lock_of(error: str) -> Lock | None:
+    """Read who holds the state from what Terraform says when it cannot lock it."""
+    found = {
+        name: match[1]
+        for name in ("ID", "Who", "Created")
+        if (match := re.search(rf"^\s*{name}:\s+(\S.*?)\s*$", error, re.MULTILINE))
+    }
+    if len(found) < len(("ID", "Who", "Created")):
+        return None
+    # Go's time, with nanoseconds: 2026-01-02 03:04:05.123456789 +0000 UTC.
+    moment = re.sub(r"(\.\d{1,6})\d*", r"\1", found["Created"].removesuffix(" UTC"))
+    return Lock(found["ID"], found["Who"], datetime.fromisoformat(moment.replace(" +0000", "+00:00")))
+
+
+def _reader(on_event: Callable[[dict[str, Any]], None], errors: list[str]) -> Callable[[str], None]:
+    """Return what reads Terraform's JSON lines: events are handed on, errors are collected."""
+
+    def read(line: str) -> None:
+        try:
+            event = json.loads(line)
+        except json.JSONDecodeError:
+            errors.append(line.strip())
+            return
+        if event.get("@level") == "error":
+            said = str(event.get("@message", "")).removeprefix("Error: ")
+            detail = str(event.get("diagnostic", {}).get("detail", ""))
+            errors.append(f"{said}: {detail}" if detail else said)
+        on_event(event)
+
+    return read
+
+
+def _state_error(completed: Completed) -> Failed:
+    said = " ".join((completed.stderr or completed.stdout).split())
+    if "state file" in said.lower():
+        return StateUnreadable(f"Terraform cannot read its state: {said[:200]}.".replace("..", "."))
+    return Failed(f"terraform state failed: {completed.last_line}")
 
 
 def _first_error(text: str) -> str:

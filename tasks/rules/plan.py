@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from blocks.models.settings import ExpectedPlan
 from blocks.models.verdict import Judgement, failed, passed
+from tasks.rules.cost import Billable, billable_items
 
 
 class PlanSummary(BaseModel):
@@ -28,6 +29,8 @@ class PlanSummary(BaseModel):
     """One entry an instance."""
     sut_types: tuple[str, ...]
     """Instance types of resources whose address names the SUT; all of them when none does."""
+    billable: tuple[Billable, ...] = ()
+    """What of it may cost money."""
 
 
 def summarise_plan(plan: Mapping[str, Any], tags: Mapping[str, str]) -> PlanSummary:
@@ -55,6 +58,7 @@ def summarise_plan(plan: Mapping[str, Any], tags: Mapping[str, str]) -> PlanSumm
         addresses=kinds["aws_eip"],
         instance_types=tuple(kind for _, kind in instances),
         sut_types=tuple(suts or [kind for _, kind in instances]),
+        billable=billable_items(adds),
     )
 
 

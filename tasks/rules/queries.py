@@ -149,6 +149,16 @@ def memory_bytes(names: MetricNames, service: str) -> str:
     return f'sum by(name)({names.container_memory}{{name=~"(.*[-_])?{service}([-_].*)?"}})'
 
 
+def container_cpu_percent(names: MetricNames, window_s: float) -> str:
+    """CPU of each container, 100 = one core, as docker stats counts it."""
+    return f'sum by(name)(rate({names.container_cpu}{{name!=""}}[{go_duration(window_s)}])) * 100'
+
+
+def container_memory_bytes(names: MetricNames) -> str:
+    """Memory of each container."""
+    return f'sum by(name)({names.container_memory}{{name!=""}})'
+
+
 def too_many_requests(names: MetricNames, run_id: str, window_s: float) -> str:
     """Answers with status 429 of all answers; empty when there was none."""
     series, window = names.http_requests, f"[{go_duration(window_s)}]"

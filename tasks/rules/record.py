@@ -13,6 +13,7 @@ from blocks.models.record import (
     Breach,
     Ceiling,
     Check,
+    Comparison,
     Cost,
     Decision,
     EndpointNumbers,
@@ -68,6 +69,7 @@ def fold(events: Iterable[Event], unreadable_lines: int = 0) -> Record:
         unfinished=_unfinished(known),
         teardown=_teardown(known),
         cost=_cost(known),
+        comparison=_comparison(known),
         versions={str(event.data["name"]): str(event.data["version"]) for event in known if event.kind == "version"},
         links=_merged(known, "links"),
         facts={key: str(value) for key, value in _merged(known, "fact").items()},
@@ -91,7 +93,10 @@ def _verdict(
     if halted is not None and not breaches:
         return worst([verdict, Verdict.FAIL]), f"{halted.by} halted: {halted.asked}"
     if verdict is Verdict.PASS:
-        return verdict, f"all {len(counted)} checks passed"
+        judged = sum(check.verdict is not Verdict.PENDING for check in counted)
+        return verdict, f"all {judged} checks passed" + (
+            f", {len(counted) - judged} due later" if judged < len(counted) else ""
+        )
     if breaches and any(check.id == "ramp.abort" and check.verdict is not Verdict.PASS for check in counted):
         last = breaches[-1]
         return verdict, f"{last.rule}: observed {last.observed}, limit {last.limit}, at stage {last.stage or '-'}"
@@ -137,10 +142,9 @@ def _why_not_reached(events: tuple[Event, ...]) -> str:
             return f"the run stopped after {event.data['id']}."
     if phase := _open_phase(events):
         return f"the run died in its {phase} phase."
-    for event in events:
-        if event.kind == "note":
-            return str(event.data["text"])
-    return "the run ended before it."
+    # Who took a dead run over says at which check it died.
+    notes = [str(event.data["text"]) for event in events if event.kind == "note" and event.phase == "teardown"]
+    return notes[0] if notes else "the run ended before it."
 
 
 def _stages(events: tuple[Event, ...]) -> tuple[Stage, ...]:
@@ -255,8 +259,12 @@ def _teardown(events: tuple[Event, ...]) -> Teardown | None:
 
 
 def _cost(events: tuple[Event, ...]) -> Cost:
-    event = _last(events, "cost")
-    return Cost(**event.data) if event else Cost()
+    return Cost(**_merged(events, "cost"))
+
+
+def _comparison(events: tuple[Event, ...]) -> Comparison | None:
+    event = _last(events, "comparison")
+    return Comparison(**event.data) if event else None
 
 
 def _merged(events: tuple[Event, ...], kind: str) -> dict[str, Any]:

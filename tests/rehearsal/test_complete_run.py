@@ -66,6 +66,20 @@ def test_every_stage_was_released_by_an_answer(record: dict[str, Any]) -> None:
     assert {decision["by"] for decision in released} == {"rehearsal operator"}
 
 
+def test_the_cost_was_estimated_and_amended_by_its_check(record: dict[str, Any]) -> None:
+    cost = record["cost"]
+    assert cost["estimated_usd"] > 0
+    assert cost["unpriced"] == []
+    assert (cost["actual_usd"], cost["check_at"]) == (0.41, None)
+    assert next(check["verdict"] for check in record["checks"] if check["id"] == "report.cost") == "PASS"
+
+
+def test_the_run_is_in_the_history_and_was_compared_or_says_why_not(record: dict[str, Any]) -> None:
+    comparison = record["comparison"]
+    assert bool(comparison["numbers"]) != bool(comparison["why"])
+    assert f"../{record['run_id']}/report.html" in (LATEST.parent / "history" / "trend.html").read_text()
+
+
 def test_evidence_that_the_record_names_exists(record: dict[str, Any]) -> None:
     for check in record["checks"]:
         for file in check["evidence"]:

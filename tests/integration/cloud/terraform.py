@@ -58,10 +58,10 @@ class Terraform:
 
 
 def cli_configuration(folder: Path) -> Path | None:
-    """Return the configuration to use: the existing one, else one naming a mirror on this machine, else none."""
-    given = os.environ.get("TF_CLI_CONFIG_FILE")
-    if given and Path(given).is_file():
-        return Path(given)
+    """Return the configuration to use: an existing one, else one naming a mirror on this machine, else none."""
+    for given in (os.environ.get("TF_CLI_CONFIG_FILE"), ROOT / ".tools/terraformrc"):
+        if given and Path(given).is_file():
+            return Path(given)
     found = subprocess.run(
         [
             "find",

@@ -9,7 +9,7 @@ from deployments.rehearsal.drills.blocks import NAME, save_blocks, set_bypass
 from deployments.rehearsal.drills.faults import DRILLS
 from deployments.rehearsal.ports import NAMES
 from deployments.rehearsal.real.part import Part
-from deployments.rehearsal.settings import BLOCK, register
+from deployments.rehearsal.settings import BLOCK, save_rehearsal_blocks
 from deployments.rehearsal.stack import Stack
 from tests.integration.approvals.conftest import prefect as prefect  # noqa: PLC0414 - the fixture
 
@@ -20,7 +20,9 @@ pytestmark = pytest.mark.integration
 def rehearsal(prefect: str) -> None:  # noqa: ARG001 - its server has to run
     ports = {name: 1000 + number for number, name in enumerate(NAMES)}
     stood_in = Part(line="stand-in")
-    register(Stack(ports=ports, grafana_token="token", engine=stood_in, grafana=stood_in, jaeger=stood_in, mark="test"))
+    save_rehearsal_blocks(
+        Stack(ports=ports, grafana_token="token", engine=stood_in, grafana=stood_in, jaeger=stood_in, mark="test")
+    )
 
 
 def profile_of(name: str) -> LoadProfile:

@@ -17,7 +17,7 @@ SERVICES = ("api", "auth", "bet", "rt", "worker")
 
 def story(end_ms: int | None = None, seconds: int = SECONDS) -> list[Series]:
     """Series over the last `seconds`, a step of ten virtual users at a time."""
-    chance = random.Random(7)  # noqa: S311 - the same picture every time
+    chance = random.Random(7)
     end_ms = end_ms or int(time.time() * 1000)
     times = [end_ms - (seconds - at) * 1000 for at in range(0, seconds, PERIOD_S)]
     load = [min(STAGES, 1 + at * STAGES // len(times)) for at in range(len(times))]

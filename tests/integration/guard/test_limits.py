@@ -55,14 +55,16 @@ def test_refused_requests_cross_the_error_rate(limits: Limits, system: System) -
     system.status = 500
     found = look_until(limits, lambda look: look.breach is not None, "requests are refused").breach
     assert found is not None
-    assert (found.rule, found.limit) == ("error rate", "> 5.0%")
+    # Both rules see it; which of them is asked first after the window filled is a matter of milliseconds.
+    assert found.rule in {"error rate", "bet errors"}
+    assert found.limit == "> 5.0%"
 
 
 def test_a_system_that_answers_nothing_at_all_is_not_healthy(limits: Limits, system: System) -> None:
     system.answering.clear()
     found = look_until(limits, lambda look: look.breach is not None, "there are no numbers").breach
     assert found is not None
-    assert found.rule == "no data: sign-in p95"
+    assert found.rule.startswith("no data: ")
     # Which of the two depends on whether k6 still sends its unchanged counters.
     assert found.observed.startswith(("no series for ", "only NaN for "))
 

@@ -61,7 +61,8 @@ def triage(run: Run, breach: datetime, *saturation: Saturation, stable: bool = T
     )  # fmt: skip
     assert [signal.row for signal in signals] == list(CAUSES)
     rows = rank(signals, RULES)
-    assert len(page(rows, suggest(rows, RULES)).splitlines()) == 10
+    asked = page(rows, suggest(rows, RULES))
+    assert all(row.row in asked for row in rows)
     return {row.row: row for row in rows}
 
 

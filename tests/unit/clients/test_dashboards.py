@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 
 from blocks.models.errors import Failed, Unavailable
@@ -134,7 +135,8 @@ def test_a_snapshot_embeds_the_frames_of_its_panels() -> None:
     grafana, transport = _grafana(
         {_QUERY: (200, "grafana/ds_query.200.json"), "POST /api/snapshots": (200, "grafana/snapshot.200.json")}
     )
-    stored = grafana.snapshot(_dashboard(), "stage 3", _START, _END)
+    answers = grafana.ask_panels(_dashboard(), _START, _END)
+    stored = grafana.snapshot(_dashboard(), "stage 3", _START, _END, answers)
     assert stored.key == body("grafana/snapshot.200.json")["key"]
     assert stored.url == f"{_URL}/dashboard/snapshot/{stored.key}"
     sent = transport.sent()
@@ -149,6 +151,53 @@ def test_a_snapshot_that_is_gone_fails() -> None:
     grafana, _ = _grafana({"GET /api/snapshots/k": (404, "grafana/snapshot.404.json")})
     with pytest.raises(Failed, match="does not give snapshot k back: HTTP 404"):
         grafana.snapshot_text("k")
+
+
+class _Picture(httpx.BaseTransport):
+    """A server whose renderer answers with this."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self.answer = answer
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        assert request.url.path.startswith("/render/d/")
+        assert request.url.params["height"] == "-1"
+        return self.answer
+
+
+def _png(width: int) -> bytes:
+    return b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR" + width.to_bytes(4) + (900).to_bytes(4) + b"\x08\x06\0\0\0"
+
+
+def test_a_renderers_picture_is_taken_when_it_is_as_wide_as_asked() -> None:
+    transport = _Picture(httpx.Response(200, content=_png(1600), headers={"content-type": "image/png"}))
+    assert Grafana(_URL, "", transport).render("d", _START, _END, 1600, 30) == _png(1600)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (httpx.Response(200, content=_png(478)), "a placeholder 478 pixels wide; wanted are 1600"),
+        (httpx.Response(302, headers={"location": "/login"}), "HTTP 302 without a picture"),
+        (httpx.Response(200, content=b"<html>log in</html>"), "HTTP 200 without a picture"),
+        (httpx.Response(429, content=b"{}"), "HTTP 429 without a picture"),
+    ],
+)
+def test_a_placeholder_a_login_and_an_error_are_no_picture(answer: httpx.Response, said: str) -> None:
+    with pytest.raises(Failed, match=said):
+        Grafana(_URL, "", _Picture(answer)).render("d", _START, _END, 1600, 30)
+
+
+def test_a_server_says_whether_it_can_draw() -> None:
+    grafana, _ = _grafana({"GET /api/frontend/settings": (200, "grafana/frontend_settings.200.json")})
+    assert grafana.has_renderer() == body("grafana/frontend_settings.200.json")["rendererAvailable"]
+
+
+def test_points_are_the_values_of_a_panels_series() -> None:
+    grafana, _ = _grafana({_QUERY: (200, "grafana/ds_query.200.json")})
+    assert all(answer.points > 0 for answer in grafana.ask_panels(_dashboard(), _START, _END))
+    nothing, _ = _grafana({_QUERY: (200, "grafana/ds_query.nodata.200.json")})
+    assert [answer.points for answer in nothing.ask_panels(_dashboard(), _START, _END)] == [0, 0]
 
 
 def test_a_moment_is_annotated_in_milliseconds() -> None:

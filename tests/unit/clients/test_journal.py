@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import random
+import resource
+import signal
 import subprocess
 import sys
+import time
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
+
+import pytest
 
 from tasks.clients.journal import Journal
 
 _ROOT = Path(__file__).parents[3]
 _WRITERS = 4
 _LINES = 50
+_KILLS = 200
 
 
 def test_what_was_appended_is_read_in_order(tmp_path: Path) -> None:
@@ -79,3 +89,60 @@ def test_writers_in_several_processes_lose_nothing(tmp_path: Path) -> None:
     for writer in range(_WRITERS):
         numbers = [event.data["number"] for event in events if event.data["writer"] == str(writer)]
         assert numbers == list(range(_LINES))
+
+
+def _append_forever(path: Path, writer: int, said: Connection) -> None:
+    for number in range(1_000_000):
+        Journal(path).append(
+            "ramp", "note", text="x" * random.Random(number).randint(1, 9000), writer=writer, number=number
+        )
+        said.send(number)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*:DeprecationWarning")
+def test_what_was_reported_as_written_is_there_after_a_kill_at_any_moment(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    chance = random.Random(5)
+    context = get_context("fork")
+    reported: dict[int, int] = {}
+    for writer in range(_KILLS):
+        heard, said = context.Pipe(duplex=False)
+        process = context.Process(target=_append_forever, args=(path, writer, said))
+        process.start()
+        assert heard.poll(60)
+        time.sleep(chance.uniform(0, 0.01))
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        said.close()
+        while heard.poll():
+            try:
+                reported[writer] = heard.recv()
+            except EOFError:
+                break
+    events, unreadable = Journal(path).read()
+    assert unreadable == 0
+    for writer, last in reported.items():
+        numbers = [event.data["number"] for event in events if event.data["writer"] == writer]
+        # One more may be there than was reported: it was written, and the writer died before it could say so.
+        assert numbers in (list(range(last + 1)), list(range(last + 2)))
+    assert len(reported) == _KILLS
+
+
+def test_an_event_that_does_not_fit_on_the_disk_is_refused_whole(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.append("ramp", "note", text="before")
+    process = get_context("spawn").Process(target=_append_beyond, args=(journal.path,))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+    events, unreadable = journal.read()
+    assert ([event.data["text"] for event in events], unreadable) == (["before"], 0)
+
+
+def _append_beyond(path: Path) -> None:
+    """Append where the file may not grow by the whole line: the kernel takes a part of it, as a full disk does."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 100, resource.RLIM_INFINITY))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    with pytest.raises(OSError, match="could not be written"):
+        Journal(path).append("ramp", "note", text="x" * 5000)

@@ -28,6 +28,10 @@ def _until(true: Callable[[], bool], seconds: float = 20.0) -> None:
         time.sleep(0.02)
 
 
+def _pid(command: DetachedCommand) -> int:
+    return int((command.folder / "pid").read_text().split()[0])
+
+
 def test_a_command_leaves_its_exit_code_and_both_outputs() -> None:
     done = run_command(["sh", "-c", "echo out; echo err >&2; exit 7"])
     assert done == Completed(7, "out\n", "err\n")
@@ -133,7 +137,7 @@ def test_waiting_too_long_interrupts_and_lets_it_end(tmp_path: Path) -> None:
 def test_a_killed_detached_command_has_no_exit_code_and_says_so(tmp_path: Path) -> None:
     command = DetachedCommand(tmp_path / "job")
     command.start(["sleep", "60"], cwd=tmp_path, environment={})
-    os.killpg(int((tmp_path / "job" / "pid").read_text()), signal.SIGKILL)
+    os.killpg(_pid(command), signal.SIGKILL)
     with pytest.raises(Failed, match="vanished without an exit code"):
         command.wait(20)
 
@@ -155,6 +159,54 @@ def test_a_command_that_never_started_is_not_alive(tmp_path: Path) -> None:
     command = DetachedCommand(tmp_path / "job")
     assert not command.alive()
     command.interrupt()
+
+
+def test_a_process_that_got_the_id_of_an_ended_one_is_not_taken_for_it(tmp_path: Path) -> None:
+    command = DetachedCommand(tmp_path / "job")
+    command.start(["true"], cwd=tmp_path, environment={})
+    command.wait(20)
+    (tmp_path / "job" / "exit").unlink()
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
+        started = (tmp_path / "job" / "pid").read_text().split()[1]
+        (tmp_path / "job" / "pid").write_text(f"{stranger.pid} {started}\n")
+        assert not command.alive()
+        command.interrupt()
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_what_a_killed_starter_shell_left_running_is_still_the_command(tmp_path: Path) -> None:
+    command = DetachedCommand(tmp_path / "job")
+    script = "trap 'exit 9' INT; echo ready; while :; do sleep 0.05; done"
+    command.start(["sh", "-c", script], cwd=tmp_path, environment={})
+    _until(lambda: "ready" in command.log_text())
+    os.kill(_pid(command), signal.SIGKILL)
+    assert command.alive()
+    command.interrupt()
+    with pytest.raises(Failed, match="vanished without an exit code"):
+        command.wait(20)
+
+
+def test_it_is_interrupted_once_whoever_asks(tmp_path: Path) -> None:
+    command = DetachedCommand(tmp_path / "job")
+    script = "trap 'echo heard' INT; echo ready; until [ -e end ]; do sleep 0.05; done"
+    command.start(["sh", "-c", script], cwd=tmp_path, environment={})
+    _until(lambda: "ready" in command.log_text())
+    command.interrupt()
+    _until(lambda: "heard" in command.log_text())
+    DetachedCommand(tmp_path / "job").interrupt()
+    (tmp_path / "end").touch()
+    command.wait(20)
+    assert command.log_text().count("heard") == 1
+
+
+def test_a_second_command_is_never_started_beside_a_live_one(tmp_path: Path) -> None:
+    command = DetachedCommand(tmp_path / "job")
+    command.start(["sh", "-c", "until [ -e end ]; do sleep 0.05; done; exit 6"], cwd=tmp_path, environment={})
+    with pytest.raises(Failed, match="still runs; a second one is never started beside it"):
+        DetachedCommand(tmp_path / "job").start(["true"], cwd=tmp_path, environment={})
+    (tmp_path / "end").touch()
+    assert command.wait(20) == 6
 
 
 def test_a_command_of_a_deaf_process_hears_interrupts(tmp_path: Path) -> None:

@@ -94,6 +94,52 @@ def test_a_search_that_finds_nothing_is_empty() -> None:
     assert jaeger.search("api", _START, _START) == ()
 
 
+def test_failed_traces_are_asked_for_and_each_is_looked_at_again() -> None:
+    # Some servers of 2.7 to 2.16 give traces without an error for error=true.
+    jaeger, transport = _jaeger({"GET /api/traces": (200, "jaeger/traces_search.error_tag.v2_13.200.json")})
+    assert all(trace.failed for trace in jaeger.search("api", _START, _START, failed=True))
+    assert transport.requests[0].url.params["tags"] == '{"error":"true"}'
+
+
+def test_a_server_without_the_old_search_is_asked_for_summaries() -> None:
+    jaeger, transport = _jaeger(
+        {
+            "GET /api/traces": (404, "jaeger/api_unknown.404.txt"),
+            "GET /api/v3/trace-summaries": (200, "jaeger/v3_trace_summaries.200.json"),
+        }
+    )
+    (found,) = jaeger.search("api", _START, _START, min_duration_ms=500, failed=True)
+    assert (found.trace_id, found.root, found.duration_ms, found.failed, found.services) == (
+        _ID, "GET /orders", 843.5, True, ("api",),
+    )  # fmt: skip
+    assert dict(transport.requests[1].url.params) == {
+        "query.serviceName": "api", "query.startTimeMin": "2026-11-23T08:10:00Z",
+        "query.startTimeMax": "2026-11-23T08:10:00Z", "query.searchDepth": "20", "query.durationMin": "500ms",
+        "query.attributes": '{"error":"true"}',
+    }  # fmt: skip
+
+
+def test_summaries_without_a_match_are_empty() -> None:
+    jaeger, _ = _jaeger(
+        {
+            "GET /api/traces": (404, "jaeger/api_unknown.404.txt"),
+            "GET /api/v3/trace-summaries": (200, "jaeger/v3_trace_summaries.empty.200.json"),
+        }
+    )
+    assert jaeger.search("api", _START, _START) == ()
+
+
+def test_a_server_that_knows_no_search_is_unavailable() -> None:
+    jaeger, _ = _jaeger(
+        {
+            "GET /api/traces": (404, "jaeger/api_unknown.404.txt"),
+            "GET /api/v3/trace-summaries": (200, "jaeger/api_unknown.spa_200.html"),
+        }
+    )
+    with pytest.raises(Unavailable, match="knows neither /api/traces nor /api/v3/trace-summaries"):
+        jaeger.search("api", _START, _START)
+
+
 def test_links_open_the_servers_own_pages() -> None:
     jaeger, _ = _jaeger({})
     assert jaeger.trace_link(_ID) == f"{_URL}/trace/{_ID}"

@@ -27,7 +27,7 @@ PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
 REGENERATE = ".venv/bin/python -m tests.unit.docs.test_docs"
 
 PARTS: tuple[type[BaseModel], ...] = (
-    PerfEnvironment, settings.SshAccess, settings.ExpectedPlan, settings.QuotaCodes, settings.Image, settings.Services,
+    PerfEnvironment, settings.CostCheck, settings.SshAccess, settings.ExpectedPlan, settings.QuotaCodes, settings.Image, settings.Services,
     settings.Observability, settings.MetricNames, LoadProfile, settings.Smoke, settings.Ramp, settings.Users, rules.GuardRule,
     rules.StabilityRule, rules.ExpectedException, triage.TriageRules,
 )  # fmt: skip

@@ -188,7 +188,7 @@ def _exact(number: int) -> dict[str, Any]:
 
 def _series(stages: int) -> dict[str, str]:
     """Lines of the whole ramp at 5 s, the same each time."""
-    chance = random.Random(7)  # noqa: S311 - the same picture every time
+    chance = random.Random(7)
     count = stages * STAGE_S // 5 + 10
     level = [min(stages, 1 + index * 5 // STAGE_S) for index in range(count)]
 
@@ -218,7 +218,7 @@ def _series_line(name: str, text: str, second: float) -> Event:
 
 def _picture(number: int) -> Image.Image:
     """Return a dashboard's picture at its real size: panels with lines."""
-    chance = random.Random(number)  # noqa: S311 - the same picture every time
+    chance = random.Random(number)
     image = Image.new("RGB", (1600, 2400), (17, 18, 23))
     draw = ImageDraw.Draw(image)
     for top in range(20, 2400, 300):

@@ -41,7 +41,7 @@ def test_an_iteration_that_is_shorter_than_usual_is_no_lag() -> None:
 
 def test_random_pauses_are_no_lag() -> None:
     """A mean of 400 pauses of 0 to 2 s strays by 29 ms; the lowest of many would be 80 ms below."""
-    chance = random.Random(4)  # noqa: S311 - a fixed draw
+    chance = random.Random(4)
     drawn = [1000 + chance.gauss(0, 29) for _ in range(200)]
     above = [_after(drawn[:count]).of(["a"]) or 0.0 for count in range(20, 200)]
     assert sorted(above)[len(above) // 2] < 30

@@ -56,6 +56,13 @@ def test_adds_changes_and_destroys_are_told_apart() -> None:
     assert (plan.vpcs, plan.addresses) == (1, 2)
 
 
+def test_what_may_cost_money_is_in_the_summary() -> None:
+    host = _tagged("aws_instance.sut", "create", instance_type="c7g.large", root_block_device=[{"volume_size": 8}])
+    gone = _tagged("aws_nat_gateway.old", "delete")
+    plan = summarise_plan({"resource_changes": [host, gone]}, _TAGS)
+    assert [(item.name, item.amount) for item in plan.billable] == [("c7g.large", 1), ("volume of unknown type", 8)]
+
+
 def test_a_replacement_counts_as_a_destroy_in_either_order() -> None:
     plan = summarise_plan({"resource_changes": [_tagged("aws_eip.a", "create", "delete")]}, _TAGS)
     assert plan.destroys == ("aws_eip.a",)

@@ -202,3 +202,25 @@ def test_a_check_that_pre_flight_made_for_the_ramp_is_made_again_there() -> None
     record = fold([opened(), check("ramp.launch"), begun, check("ramp.tabs").model_copy(update={"at": begun.at})])
     assert record.unfinished is not None
     assert record.unfinished.check == "ramp.launch"
+
+
+def test_a_check_that_is_due_later_does_not_count() -> None:
+    lines = [line for line in all_passed() if line.data["id"] != "report.cost"]
+    record = fold([opened(), *lines, check("report.cost", Verdict.PENDING)])
+    assert (record.verdict, record.reason) == (
+        Verdict.PASS,
+        f"all {len(COUNTED) - 1} checks passed, 1 due later",
+    )
+
+
+def test_the_cost_that_is_known_later_lies_over_its_estimate() -> None:
+    record = fold(
+        [
+            opened(),
+            event("cost", 1, estimated_usd=1.1, basis="list prices", hours=1.5),
+            event("cost", 2, check_at=START.isoformat()),
+            event("cost", 3, check_at=None),
+            event("cost", 4, actual_usd=1.2, actual_basis="by the tag"),
+        ]
+    )
+    assert (record.cost.estimated_usd, record.cost.actual_usd, record.cost.check_at) == (1.1, 1.2, None)

@@ -29,7 +29,7 @@ def _series(values: Sequence[float | None], unit: Unit = "ms", name: str = "sign
 
 
 def _noise(level: float, part: float, seed: int = 7) -> list[float]:
-    chance = random.Random(seed)  # noqa: S311 - a reproducible series
+    chance = random.Random(seed)
     return [level * (1 + chance.uniform(-part, part)) for _ in range(13)]
 
 

@@ -1,0 +1,88 @@
+"""Registers Rampart with a Prefect server: block types, work pools, deployments, automations.
+
+As a command, from the checkout's root: ``python -m deployments.register``. It may be called again at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.exceptions import ObjectAlreadyExists, PrefectException
+
+from blocks.load_profile import LoadProfile
+from blocks.models.errors import Failed, RampartError
+from blocks.perf_environment import PerfEnvironment
+from deployments.automations import ALARM_BLOCK, apply_automations
+from tasks.clients.processes import run_command
+
+ROOT = Path(__file__).parents[1]
+POOLS = ("rampart", "rampart-teardown")
+"""The pools of deployments/prefect.yaml. Runs have the first; teardowns, the janitor and reports the second, so that a
+long run never keeps them waiting."""
+
+
+def register() -> tuple[str, ...]:
+    """Register everything and return what was done, a line each.
+
+    Raises:
+        Failed: Prefect refused a part.
+    """
+    PerfEnvironment.register_type_and_schema()
+    LoadProfile.register_type_and_schema()
+    with get_client(sync_client=True) as client:
+        for pool in POOLS:
+            try:
+                client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
+            except ObjectAlreadyExists:
+                continue
+    _deploy()
+    with get_client(sync_client=True) as client:
+        names = apply_automations(client)
+        told = any(document.name == ALARM_BLOCK for document in client.read_block_documents())
+    hint = (
+        ""
+        if told
+        else f" (make a notification block named {ALARM_BLOCK} and register again to be told when the janitor is overdue)"
+    )
+    return (
+        "blocks: Perf Environment, Load Profile",
+        f"work pools: {', '.join(POOLS)}; each needs a worker",
+        "deployments: those of deployments/prefect.yaml",
+        f"automations: {', '.join(name.removeprefix('rampart: ') for name in names)}{hint}",
+    )
+
+
+def _deploy() -> None:
+    environment = {"RAMPART_DIRECTORY": os.environ.get("RAMPART_DIRECTORY", str(ROOT)), "PREFECT_CLI_COLORS": "false"}
+    command = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "--no-prompt",
+        "deploy",
+        "--prefect-file",
+        "deployments/prefect.yaml",
+        "--all",
+    ]
+    completed = run_command(command, cwd=ROOT, environment=environment, timeout_s=180.0)
+    if completed.code != 0:
+        raise Failed(f"prefect deploy ended with {completed.code}: {completed.last_line}")
+
+
+def main() -> int:
+    """Register; exit code 0 when everything is registered."""
+    try:
+        for line in register():
+            sys.stdout.write(f"{line}\n")
+    except (RampartError, PrefectException) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""The end of a run is worked by one process at a time, whoever starts it: the run itself, a hook, the janitor, a person."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from filelock import FileLock, Timeout
+
+from blocks.models.errors import Failed
+from tasks.log import run_logger
+from tasks.run import Run
+
+# Longer than the longest ending: evidence 10 minutes, a destroy 30 minutes with its repetitions, the sweep.
+_WAIT_S = 2 * 3600.0
+_LOOK_S = 1.0
+
+
+@contextmanager
+def ending(run: Run) -> Iterator[bool]:
+    """Hold the ending of a run; yields whether another process finished it while this one waited.
+
+    The kernel frees the lock of a process that dies. A process that holds it already gets it again.
+
+    Raises:
+        Failed: another process holds it for hours.
+    """
+    lock = FileLock(
+        run.folder / "ending.lock", timeout=_WAIT_S, poll_interval=_LOOK_S, is_singleton=True, thread_local=False
+    )
+    before = teardowns(run)
+    try:
+        lock.acquire(timeout=0)
+        waited = False
+    except Timeout:
+        run_logger().info("Another process ends this run already; waiting for its result.")
+        waited = True
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise Failed(
+                f"Another process has been ending run {run.id} for {_WAIT_S / 3600:g} hours; look at its page, then start teardown again."
+            ) from error
+    try:
+        yield waited and teardowns(run) > before
+    finally:
+        lock.release()
+
+
+def teardowns(run: Run) -> int:
+    """Count how often a teardown of the run said how it ended."""
+    return sum(event.kind == "teardown" for event in run.journal.read()[0])
+
+
+def closed(run: Run) -> bool:
+    """Whether a report was made after the last teardown."""
+    last = next((event for event in reversed(run.journal.read()[0]) if event.kind in {"run_closed", "teardown"}), None)
+    return last is not None and last.kind == "run_closed"
+
+
+@contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """Go on while somebody presses Ctrl-C: an ending that is broken off leaves infrastructure behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def say(_number: int, _frame: FrameType | None) -> None:
+        run_logger().warning(
+            "Everything is being taken down; this ends by itself. Killing it leaves the rest to the janitor."
+        )
+
+    before = signal.signal(signal.SIGINT, say)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

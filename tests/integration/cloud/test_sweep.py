@@ -1,0 +1,209 @@
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from blocks.models.errors import Failed, Refused
+from tasks.clients.account import Account
+from tasks.clients.sweep.resources import Outcome, Swept
+from tasks.clients.sweep.sweeping import ORDER, find, sweep
+from tests.integration.cloud.belongings import IMAGE, everything, make_one_of_each
+from tests.integration.cloud.conftest import ACCOUNT, REGION, Cloud
+from tests.integration.cloud.tampering import tampered
+from tests.integration.cloud.terraform import Terraform
+from tests.integration.cloud.test_terraform import TAGS, left_over
+
+pytestmark = pytest.mark.integration
+
+RUN = "cycle"
+OTHERS = {
+    "another run's": {"rampart_run_id": "cycle-2", "rampart_environment": "perf"},
+    "nobody's": {},
+    "under another key": {"run": RUN, "rampart_environment": "perf"},
+    "in other letters": {"rampart_run_id": "Cycle"},
+}
+
+
+def account(endpoint: str) -> Account:
+    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
+    return Account(session, REGION, endpoint)
+
+
+def outcomes(swept: tuple[Swept, ...]) -> Counter[Outcome]:
+    return Counter(item.outcome for item in swept)
+
+
+def taggable(state: str) -> set[str]:
+    """Return the ids of what a Terraform state holds and AWS can tag."""
+    ids: set[str] = set()
+    for resource in json.loads(state)["resources"]:
+        for instance in resource["instances"]:
+            if resource["mode"] == "managed" and "tags_all" in instance["attributes"]:
+                ids.add(str(instance["attributes"]["id"]))
+    return ids
+
+
+def test_all_of_an_apply_whose_state_was_lost_is_found_and_removed(fresh: Cloud, tmp_path: Path) -> None:
+    terraform = Terraform(tmp_path, fresh, TAGS)
+    before = everything(fresh)
+    terraform.run("apply", "-auto-approve", "-parallelism=20")
+    applied = taggable((terraform.folder / "terraform.tfstate").read_text(encoding="utf-8"))
+    (terraform.folder / "terraform.tfstate").unlink()
+
+    swept = sweep(account(fresh.endpoint), ACCOUNT, RUN)
+
+    assert outcomes(swept) == {Outcome.DELETED: len(swept)}
+    assert len(applied) == 43
+    assert applied - {item.resource.id for item in swept} == set()
+    assert left_over(fresh) == []
+    assert everything(fresh) == before
+
+
+@pytest.mark.parametrize("tags", OTHERS.values(), ids=OTHERS)
+def test_one_of_each_kind_goes_and_what_is_not_the_runs_stays_as_it_was(fresh: Cloud, tags: dict[str, str]) -> None:
+    make_one_of_each(fresh, "theirs", tags)
+    before = everything(fresh)
+    make_one_of_each(fresh, "ours", TAGS)
+
+    swept = sweep(account(fresh.endpoint), ACCOUNT, RUN)
+
+    assert {item.resource.kind for item in swept} == {kind.name for kind in ORDER} - {"resource"} - {
+        "security group rule"
+    }
+    assert outcomes(swept) == {Outcome.DELETED: len(swept)}, [str(item) for item in swept if item.left]
+    assert everything(fresh) == before
+    assert find(account(fresh.endpoint), ACCOUNT, RUN) == ()
+
+
+def test_a_dry_run_lists_what_would_go_and_touches_nothing(fresh: Cloud) -> None:
+    make_one_of_each(fresh, "ours", TAGS)
+    before = everything(fresh)
+    swept = sweep(account(fresh.endpoint), ACCOUNT, RUN, dry_run=True)
+    assert outcomes(swept) == {Outcome.FOUND: len(swept)}
+    assert tuple(item.resource for item in swept) == find(account(fresh.endpoint), ACCOUNT, RUN)
+    assert everything(fresh) == before
+
+
+@pytest.mark.parametrize("run_id", ["*", "cycl?", "cycle*", ""])
+def test_a_run_id_is_not_a_pattern(fresh: Cloud, run_id: str) -> None:
+    make_one_of_each(fresh, "ours", TAGS)
+    assert sweep(account(fresh.endpoint), ACCOUNT, run_id) == ()
+
+
+def test_somebodys_instance_in_the_runs_network_stays_and_is_named_as_what_blocks_it(fresh: Cloud) -> None:
+    vpc = make_one_of_each(fresh, "ours", TAGS)
+    ec2 = fresh.client("ec2")
+    subnet = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"][0]["SubnetId"]
+    (theirs,) = ec2.run_instances(ImageId=IMAGE, MinCount=1, MaxCount=1, SubnetId=subnet)["Instances"]
+
+    swept = sweep(account(fresh.endpoint), ACCOUNT, RUN)
+
+    left = {item.resource.id: item for item in swept if item.left}
+    assert left.keys() == {vpc, subnet}
+    for item in left.values():
+        assert item.detail == (
+            f"instance {theirs['InstanceId']} is in the way and does not carry the run's tag: it was not touched"
+        )
+    assert left[vpc].by_hand == f"aws ec2 delete-vpc --vpc-id {vpc} --region {REGION}"
+    (still,) = ec2.describe_instances(InstanceIds=[theirs["InstanceId"]])["Reservations"][0]["Instances"]
+    assert still["State"]["Name"] == "running"
+
+
+def test_a_policy_that_somebody_elses_role_uses_stays(fresh: Cloud) -> None:
+    make_one_of_each(fresh, "ours", TAGS)
+    make_one_of_each(fresh, "theirs", {})
+    policy = f"arn:aws:iam::{ACCOUNT}:policy/ours"
+    fresh.client("iam").attach_role_policy(RoleName="theirs", PolicyArn=policy)
+    (left,) = [item for item in sweep(account(fresh.endpoint), ACCOUNT, RUN) if item.left]
+    assert left.resource.id == policy
+    assert left.detail == "it is attached to role theirs, which is not the run's: it was not touched"
+
+
+def test_what_no_rule_deletes_is_reported(fresh: Cloud) -> None:
+    topic = fresh.client("sns").create_topic(Name="t", Tags=[{"Key": "rampart_run_id", "Value": RUN}])["TopicArn"]
+    (left,) = sweep(account(fresh.endpoint), ACCOUNT, RUN, patience_s=0)
+    assert (left.outcome, left.resource.id) == (Outcome.LEFT, topic)
+    assert left.detail == "the sweep does not know how to delete a sns:t"
+
+
+def test_throttling_and_server_errors_that_pass_are_waited_for(fresh: Cloud) -> None:
+    make_one_of_each(fresh, "ours", TAGS)
+    bad = {"ec2:DescribeVpcs": (503, "RequestLimitExceeded"), "ecr:DeleteRepository": (500, "InternalError")}
+    left = dict.fromkeys(bad, 6)
+
+    def tamper(operation: str) -> tuple[int, str] | None:
+        if left.get(operation, 0) > 0:
+            left[operation] -= 1
+            return bad[operation]
+        return None
+
+    with tampered(fresh.endpoint, tamper) as endpoint:
+        swept = sweep(account(endpoint), ACCOUNT, RUN)
+    assert left == dict.fromkeys(bad, 0)
+    assert outcomes(swept) == {Outcome.DELETED: len(swept)}
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "kind"),
+    [
+        ("ec2:ReleaseAddress", "UnauthorizedOperation", "elastic address"),
+        ("iam:DeleteRole", "DeleteConflict", "IAM role"),
+        ("logs:DeleteLogGroup", "AccessDeniedException", "log group"),
+    ],
+)
+def test_one_thing_that_cannot_be_deleted_does_not_keep_the_others(
+    fresh: Cloud, operation: str, code: str, kind: str
+) -> None:
+    make_one_of_each(fresh, "ours", TAGS)
+    with tampered(fresh.endpoint, lambda asked: (400, code) if asked == operation else None) as endpoint:
+        swept = sweep(account(endpoint), ACCOUNT, RUN, patience_s=0.5)
+    left = [item for item in swept if item.left]
+    assert {item.resource.kind for item in left} == {kind}
+    assert all(code in item.detail and item.by_hand.startswith("aws ") for item in left)
+    assert {item.kind for item in find(account(fresh.endpoint), ACCOUNT, RUN)} == {kind}
+
+
+def test_a_kind_that_cannot_be_looked_for_is_no_clean_sweep_and_does_not_keep_the_others(fresh: Cloud) -> None:
+    make_one_of_each(fresh, "ours", TAGS)
+    denied = (403, "AccessDenied")
+    with tampered(fresh.endpoint, lambda asked: denied if asked == "iam:ListRoles" else None) as endpoint:
+        swept = sweep(account(endpoint), ACCOUNT, RUN, patience_s=0.5)
+        with pytest.raises(Failed, match="AWS refused iam:list_roles: AccessDenied"):
+            find(account(endpoint), ACCOUNT, RUN)
+    unseen = [item for item in swept if item.outcome is Outcome.UNSEEN]
+    assert [(item.resource.kind, item.left) for item in unseen] == [("IAM role", True)]
+    # The role that was not seen still uses the policy.
+    assert {item.kind for item in find(account(fresh.endpoint), ACCOUNT, RUN)} == {"IAM role", "IAM policy"}
+
+
+def test_credentials_of_another_account_delete_nothing(fresh: Cloud) -> None:
+    make_one_of_each(fresh, "ours", TAGS)
+    before = everything(fresh)
+    with pytest.raises(Refused, match=f"belong to account {ACCOUNT}; wanted is 123456789012. Nothing was deleted"):
+        sweep(account(fresh.endpoint), "123456789012", RUN)
+    assert everything(fresh) == before
+
+
+def test_expired_credentials_are_said_and_nothing_is_called_clean(fresh: Cloud) -> None:
+    make_one_of_each(fresh, "ours", TAGS)
+    expired = (400, "ExpiredToken")
+    with (
+        tampered(fresh.endpoint, lambda _: expired) as endpoint,
+        pytest.raises(
+            Failed, match=r"The AWS credentials have expired \(sts:GetCallerIdentity: ExpiredToken\); load new"
+        ),
+    ):
+        sweep(account(endpoint), ACCOUNT, RUN)
+    seen: list[str] = []
+
+    def later(operation: str) -> tuple[int, str] | None:
+        seen.append(operation)
+        return expired if "ec2:TerminateInstances" in seen else None
+
+    with tampered(fresh.endpoint, later) as endpoint:
+        swept: tuple[Any, ...] = sweep(account(endpoint), ACCOUNT, RUN, patience_s=0.5)
+    assert Outcome.DELETED not in outcomes(swept)
+    assert all("have expired" in item.detail for item in swept if item.left)

@@ -1,0 +1,201 @@
+"""The standing stack as a cell sees it: its processes, its run, and what is left of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psutil
+
+from blocks.models.event import Event
+from deployments.rehearsal import layout
+from deployments.rehearsal.processes import alive, start
+from deployments.rehearsal.stack import Stack, load, start_worker, write
+from tasks.clients.journal import Journal
+from tests.rehearsal.standing import Prefect
+
+_POLL_S = 0.05
+
+
+def until(ready: Callable[[], bool], what: str, timeout_s: float, poll_s: float = _POLL_S) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + timeout_s
+    while not ready():
+        assert time.monotonic() < deadline, f"after {timeout_s:g} s still not: {what}"
+        time.sleep(poll_s)
+
+
+@dataclass
+class World:
+    """One run on the standing stack."""
+
+    prefect: Prefect
+    run_id: str = ""
+    runs: Path = layout.RUNS
+
+    @property
+    def stack(self) -> Stack:
+        """The stack as it is written now."""
+        found = load()
+        assert found is not None
+        return found
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.runs / self.run_id
+
+    def begin(self, **parameters: Any) -> None:
+        """Start a run through its deployment."""
+        found = self.prefect.ask("GET", "/deployments/name/performance-run/performance-run")
+        form = {
+            "ask_before_apply": False,
+            "ask_before_ramp": False,
+            "profile": "killmatrix",
+            "environment": "rehearsal",
+            **parameters,
+        }
+        self.run_id = self.prefect.ask(
+            "POST", f"/deployments/{found['id']}/create_flow_run", json={"parameters": form}
+        )["id"]
+
+    def events(self) -> tuple[Event, ...]:
+        """The run's journal as it is now."""
+        return Journal(self.folder / "journal.jsonl").read()[0]
+
+    def has(self, kind: str, **data: Any) -> bool:
+        """Whether the journal holds such an event; ``phase`` is looked up beside the data."""
+        return any(
+            event.kind == kind
+            and all(({"phase": event.phase} | event.data).get(key) == value for key, value in data.items())
+            for event in self.events()
+        )
+
+    def flow(self) -> psutil.Process:
+        """The process of the run's flow."""
+        found = [process for process in psutil.process_iter() if self._is_flow(process)]
+        assert found, "the run has no process"
+        return found[0]
+
+    def _is_flow(self, process: psutil.Process) -> bool:
+        try:
+            environment = process.environ()
+            return environment.get("PREFECT__FLOW_RUN_ID") == self.run_id and "prefect" in " ".join(
+                process.cmdline()[:4]
+            )
+        except psutil.Error:
+            return False
+
+    def worker(self, pool: str = "rampart") -> psutil.Process:
+        """A pool's worker."""
+        found = [item for item in self.stack.processes if item["name"] == f"worker-{pool}" and alive(item)]
+        return psutil.Process(int(found[-1]["pid"]))
+
+    def new_worker(self) -> None:
+        """Start another worker in a dead one's place."""
+        start_worker(self.stack, "rampart")
+
+    def server(self, name: str) -> psutil.Process:
+        """A server of the stack."""
+        found = [item for item in self.stack.processes if item["name"] == name and alive(item)]
+        return psutil.Process(int(found[-1]["pid"]))
+
+    def restart(self, name: str, argv: list[str], environment: dict[str, str]) -> None:
+        """Start a killed server again as it was started, and let the stack know it."""
+        stack = self.stack
+        stack.processes.append(start(name, argv, environment))
+        write(stack)
+
+    def terraforms(self, operation: str = "") -> list[psutil.Process]:
+        """Every Terraform of the stack's checkout that lives; with an operation, those that work it off."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                ours = process.name() in {"terraform", "tofu"} and process.cwd().startswith(str(layout.CHECKOUT))
+                if ours and (not operation or operation in process.cmdline()):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def loads(self) -> list[psutil.Process]:
+        """Every k6 on the load generators."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.name() == "k6" and str(layout.LOADGEN) in process.cmdline()[0]:
+                    found.append(process)
+            except (psutil.Error, IndexError):
+                continue
+        return found
+
+    def answer(self, decision: str, **more: Any) -> None:
+        """Answer whatever is asked."""
+        for paused in self.prefect.paused():
+            body = {"run_input": {"decision": decision, "name": "kill matrix", **more}}
+            self.prefect.http.post(f"/flow_runs/{paused['id']}/resume", json=body)
+
+    def left(self) -> list[str]:
+        """What carries the run's tag in the account: asked of the tagging API and of each service that tags miss."""
+        found = [item["ResourceARN"] for item in self._tagged() if not self._is_ghost(item["ResourceARN"])]
+        ecr = self._client("ecr")
+        found += [item["repositoryName"] for item in ecr.describe_repositories()["repositories"]]
+        iam = self._client("iam")
+        found += [item["RoleName"] for item in iam.list_roles()["Roles"] if not item["Path"].startswith("/aws-")]
+        ec2 = self._client("ec2")
+        found += [
+            instance["InstanceId"]
+            for reservation in ec2.describe_instances()["Reservations"]
+            for instance in reservation["Instances"]
+            if instance["State"]["Name"] != "terminated"
+        ]
+        found += [item["VpcId"] for item in ec2.describe_vpcs()["Vpcs"] if not item["IsDefault"]]
+        found += [item["KeyName"] for item in ec2.describe_key_pairs()["KeyPairs"]]
+        found += [item["AllocationId"] for item in ec2.describe_addresses()["Addresses"]]
+        return sorted(set(found))
+
+    def _tagged(self) -> list[dict[str, Any]]:
+        pages = self._client("resourcegroupstaggingapi").get_paginator("get_resources")
+        query = {"TagFilters": [{"Key": "rampart_run_id", "Values": [self.run_id]}]}
+        return [item for page in pages.paginate(**query) for item in page["ResourceTagMappingList"]]
+
+    def _is_ghost(self, arn: str) -> bool:
+        """Whether the tagging API names what EC2 itself says is terminated: it is asked by its own describe call above."""
+        return ":ec2:" in arn
+
+    def _client(self, service: str) -> Any:
+        return boto3.client(
+            service, region_name="eu-north-1", endpoint_url=self.stack.url("aws"),
+            aws_access_key_id="rehearsal", aws_secret_access_key="rehearsal",
+        )  # fmt: skip
+
+    def lease(self) -> dict[str, Any]:
+        """The newest link of the environment's chain."""
+        asked = {"variables": {"name": {"like_": "rampart_lease_rehearsal_"}}}
+        links = self.prefect.ask("POST", "/variables/filter", json=asked)
+        newest: dict[str, Any] = max(
+            links, key=lambda link: int(link["name"].rsplit("_", 1)[1]), default={"value": {}}
+        )["value"]
+        return newest
+
+    def ended(self) -> bool:
+        """Whether Prefect says that the run has ended: only then another one may start."""
+        state = self.prefect.ask("GET", f"/flow_runs/{self.run_id}")["state"]["type"]
+        return state in {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
+
+    def record(self) -> dict[str, Any]:
+        """The run's record as it is on the disk."""
+        file = self.folder / "record.json"
+        return json.loads(file.read_text()) if file.exists() else {}
+
+
+def kill(process: psutil.Process, number: int = signal.SIGKILL) -> None:
+    """Send a signal to one process."""
+    os.kill(process.pid, number)
