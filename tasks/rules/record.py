@@ -218,7 +218,7 @@ def _recording(events: tuple[Event, ...]) -> Recording | None:
 _MADE_IN = {
     "ramp": ("ramp.tabs", "ramp.launch", "ramp.abort", "ramp.gate"),
     "collect": (
-        "collect.results", "ramp.stage_notes", "collect.traces", "collect.snapshots", "ramp.stage_evidence", "ramp.recording",
+        "collect.results", "ramp.stage_notes", "ramp.stage_evidence", "collect.traces", "collect.snapshots", "ramp.recording",
     ),
 }  # fmt: skip
 
