@@ -106,6 +106,7 @@ def journal(stages: int = 10, *, breached: bool = False) -> list[Event]:
         event("teardown", "phase_ended", end + 241, state="COMPLETED"),
         event("report", "phase_started", end + 242),
         check("report.filled", end + 243),
+        check("report.cost", end + 243, "PENDING", "Cost Explorer knows a day's cost a day later."),
         event("report", "run_closed", end + 244),
         event("report", "phase_ended", end + 245, state="COMPLETED"),
     ]  # fmt: skip
