@@ -225,6 +225,8 @@ class Unfinished(Part):
     phase: str
     check: str | None = None
     """The first check of the phase without a verdict."""
+    stage: int | None = None
+    """The stage that was begun and not ended."""
     last_line: datetime
 
 

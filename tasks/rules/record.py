@@ -66,7 +66,7 @@ def fold(events: Iterable[Event], unreadable_lines: int = 0) -> Record:
         limits=tuple(Limit(**rule) for rule in _merged(known, "limits").get("rules", ())),
         series=_series(known),
         recording=_recording(known),
-        unfinished=_unfinished(known, checks),
+        unfinished=_unfinished(known),
         teardown=_teardown(known),
         cost=_cost(known),
         comparison=_comparison(known),
@@ -214,14 +214,31 @@ def _recording(events: tuple[Event, ...]) -> Recording | None:
     return Recording(**event.data) if event else None
 
 
-def _unfinished(events: tuple[Event, ...], checks: tuple[Check, ...]) -> Unfinished | None:
+# Checks in the order in which a phase makes them, where that is not the checklist's.
+_MADE_IN = {
+    "ramp": ("ramp.tabs", "ramp.launch", "ramp.abort", "ramp.gate"),
+    "collect": (
+        "collect.results", "ramp.stage_notes", "ramp.stage_evidence", "collect.traces", "collect.snapshots", "ramp.recording",
+    ),
+}  # fmt: skip
+
+
+def _unfinished(events: tuple[Event, ...]) -> Unfinished | None:
     """Return where the run is, or died."""
     phase = _open_phase(events)
     if phase is None:
         return None
-    waiting = next((check.id for check in checks if check.phase == phase and check.verdict is Verdict.NOT_RUN), None)
-    last = max(event.at for event in events if event.phase == phase)
-    return Unfinished(phase=phase, check=waiting, last_line=last)
+    begun = next(at for at, event in enumerate(events) if (event.kind, event.phase) == ("phase_started", phase))
+    made = {event.data.get("id") for event in events[begun:] if event.kind == "check"}
+    order = _MADE_IN.get(phase) or tuple(item.id for item in CHECKLIST if item.phase == phase)
+    started = [int(event.data["number"]) for event in events if event.kind == "stage_started"]
+    ended = {int(event.data["number"]) for event in events if event.kind == "stage_ended"}
+    return Unfinished(
+        phase=phase,
+        check=next((id_ for id_ in order if id_ not in made), None),
+        stage=started[-1] if phase == "ramp" and started and started[-1] not in ended else None,
+        last_line=max(event.at for event in events if event.phase == phase),
+    )
 
 
 def _open_phase(events: tuple[Event, ...]) -> str | None:

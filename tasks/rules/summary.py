@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from blocks.models.record import Breach, Check, EndpointNumbers, Limit, Record, Stage
+from blocks.models.record import Breach, Check, EndpointNumbers, Limit, Record, Stage, Unfinished
 from blocks.models.verdict import Verdict
 
 ENDPOINTS: tuple[tuple[str, str], ...] = (
@@ -32,7 +32,7 @@ class Tile:
 def headline(record: Record) -> str:
     """Return the one sentence after the verdict."""
     if record.unfinished is not None and ": Not reached" in record.reason:
-        where = record.unfinished.check or f"the end of its {record.unfinished.phase} phase"
+        where = _where(record.unfinished)
         return f"The run died at {where}." if record.ended else f"The run did not get beyond {where}."
     reason = record.reason[:1].upper() + record.reason[1:]
     return reason if reason.endswith((".", "?", "!")) else f"{reason}."
@@ -42,7 +42,7 @@ def how_it_ended(record: Record) -> str:
     """Return where a run died, or how far it has come; empty when it ended as it should."""
     if record.unfinished is None:
         return "" if record.ended else "The journal does not say that the run ended: this is what was known by then."
-    where = record.unfinished.check or f"the end of {record.unfinished.phase}"
+    where = _where(record.unfinished)
     at = f"{record.unfinished.last_line:%H:%M:%S} UTC"
     if record.ended:
         return (
@@ -50,6 +50,11 @@ def how_it_ended(record: Record) -> str:
             "Numbers are those captured before."
         )
     return f"Its last line is of {at}, at {where}: it still runs, or died there. Numbers are those captured until then."
+
+
+def _where(unfinished: Unfinished) -> str:
+    where = unfinished.check or f"the end of its {unfinished.phase} phase"
+    return where + (f", in stage {unfinished.stage}" if unfinished.stage else "")
 
 
 def load_of(stage: Stage) -> str:

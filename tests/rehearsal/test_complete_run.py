@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ def record() -> dict[str, Any]:
     assert file.is_file(), "there is no runs/latest/record.json; run make rehearsal first"
     loaded: dict[str, Any] = json.loads(file.read_text())
     return loaded
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def test_latest_is_a_relative_link_to_a_run() -> None:
@@ -95,6 +100,26 @@ def test_lines_over_time_and_the_recording_are_kept_with_their_hashes(record: di
     for item in kept:
         assert hashlib.sha256((LATEST / item["file"]).read_bytes()).hexdigest() == item["sha256"], item
     assert record["recording"]["frames"] >= 2
+
+
+def test_no_picture_was_taken_while_a_gate_looked(record: dict[str, Any]) -> None:
+    windows = [(_at(stage["steady_from"]), _at(stage["steady_to"])) for stage in record["stages"]]
+    for stage in record["stages"]:
+        taken = _at(stage["captured"]["screenshot"])
+        # A picture that is being written when the window begins is not thrown away.
+        assert not [start for start, end in windows if start + timedelta(seconds=1) < taken < end], stage["number"]
+
+
+def test_what_is_not_there_has_a_reason(record: dict[str, Any]) -> None:
+    for stage in record["stages"]:
+        for what in ("screenshot", "snapshot", "stats", "logs", "kernel", "exemplars"):
+            assert (stage[what] is None) == (what in stage["not_captured"]), (stage["number"], what)
+        assert "numbers" not in stage["not_captured"]
+
+
+def test_the_evidence_was_verified_in_its_store(record: dict[str, Any]) -> None:
+    (stored,) = [check for check in record["checks"] if check["id"] == "collect.results"]
+    assert "each verified by its SHA-256" in stored["detail"]
 
 
 def test_no_secret_of_the_rehearsal_is_in_the_evidence_or_the_journal() -> None:

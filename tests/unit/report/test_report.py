@@ -107,6 +107,7 @@ def test_a_run_that_died_while_a_stage_was_held_shows_what_was_captured_and_why_
     last = next(index for index, line in enumerate(lines) if line.kind == "stage_steady" and line.data["number"] == 2)
     page = render_run(write(tmp_path / "run", lines[: last + 1], 2)).read_text()
     assert "Live p95: signin 63, bet 42" in page
+    assert "The run did not get beyond ramp.abort, in stage 2." in page
     assert "not captured: the run ended in ramp before it" in page
     assert "not captured: the run ended before its series were kept" in page
     assert "it still runs, or died there" in page

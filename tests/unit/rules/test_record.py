@@ -174,6 +174,36 @@ def test_what_is_still_to_come_in_an_open_run_says_so() -> None:
     assert next(item.detail for item in record.checks if item.id == "smoke.run") == "Not reached: not yet."
 
 
+@pytest.mark.parametrize(
+    ("lines", "where"),
+    [
+        ([("preflight", "phase_started", {})], ("preflight", "preflight.identity", None)),
+        ([("ramp", "phase_started", {})], ("ramp", "ramp.tabs", None)),
+        ([("ramp", "phase_started", {}), ("ramp", "stage_started", {"number": 3})], ("ramp", "ramp.tabs", 3)),
+        (
+            [("ramp", "stage_started", {"number": 3}), ("collect", "phase_started", {})],
+            ("collect", "collect.results", None),
+        ),
+        ([("teardown", "phase_started", {}), ("teardown", "phase_ended", {"state": "FAILED"})], None),
+        ([("report", "phase_started", {})], None),
+        ([], None),
+    ],
+)
+def test_a_record_says_where_the_run_is_or_died(
+    lines: list[tuple[str, str, dict[str, int]]], where: tuple[str, str, int | None] | None
+) -> None:
+    events = [event(kind, data=None).model_copy(update={"phase": phase, "data": data}) for phase, kind, data in lines]  # type: ignore[arg-type]
+    found = fold([opened(), *events]).unfinished
+    assert (found and (found.phase, found.check, found.stage)) == where
+
+
+def test_a_check_that_pre_flight_made_for_the_ramp_is_made_again_there() -> None:
+    begun = event("phase_started", 50)
+    record = fold([opened(), check("ramp.launch"), begun, check("ramp.tabs").model_copy(update={"at": begun.at})])
+    assert record.unfinished is not None
+    assert record.unfinished.check == "ramp.launch"
+
+
 def test_a_check_that_is_due_later_does_not_count() -> None:
     lines = [line for line in all_passed() if line.data["id"] != "report.cost"]
     record = fold([opened(), *lines, check("report.cost", Verdict.PENDING)])

@@ -1,0 +1,59 @@
+"""Registering with a real Prefect server: everything is there, and a second time changes nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.integration.approvals.conftest import prefect
+
+__all__ = ["prefect"]
+
+pytestmark = pytest.mark.integration
+
+PROJECT = Path(__file__).parents[3]
+
+
+def _register(prefect: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "deployments.register"], cwd=PROJECT, capture_output=True, text=True, check=False,
+        env={**os.environ, "PREFECT_API_URL": prefect, "DO_NOT_TRACK": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _all(prefect: str, kind: str) -> dict[str, str]:
+    found = httpx.post(f"{prefect}/{kind}/filter", json={}, timeout=30).raise_for_status().json()
+    return {item["name"]: item["id"] for item in found}
+
+
+def test_everything_is_registered_once_however_often_it_is_called(prefect: str) -> None:
+    said = _register(prefect)
+    assert "the janitor is overdue (make a notification block named rampart-alarm" in said
+    first = {kind: _all(prefect, kind) for kind in ("deployments", "automations", "work_pools")}
+    assert set(first["work_pools"]) >= {"rampart", "rampart-teardown"}
+    assert set(first["deployments"]) == {
+        "performance-run", "nightly-smoke", "teardown", "janitor", "report", "cost-check",
+    }  # fmt: skip
+    assert set(first["automations"]) == {
+        "rampart: a run without heartbeats has crashed",
+        "rampart: a crashed run wakes the janitor",
+        "rampart: the janitor is overdue",
+    }
+    _register(prefect)
+    assert {kind: _all(prefect, kind) for kind in first} == first
+    # As the operations page says.
+    found = httpx.post(f"{prefect}/automations/filter", json={}, timeout=30).raise_for_status().json()
+    triggers = {item["name"].removeprefix("rampart: "): item for item in found}
+    silent = triggers["a run without heartbeats has crashed"]
+    assert (silent["trigger"]["posture"], silent["trigger"]["within"]) == ("Proactive", 90.0)
+    assert silent["actions"][0]["state"] == "CRASHED"
+    woken = triggers["a crashed run wakes the janitor"]
+    assert woken["actions"][0]["deployment_id"] == _all(prefect, "deployments")["janitor"]
+    assert triggers["the janitor is overdue"]["trigger"]["within"] == 45 * 60
