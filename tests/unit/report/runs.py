@@ -106,7 +106,8 @@ def journal(stages: int = 10, *, breached: bool = False) -> list[Event]:
         event("teardown", "phase_ended", end + 241, state="COMPLETED"),
         event("report", "phase_started", end + 242),
         check("report.filled", end + 243),
-        check("report.cost", end + 243, "PENDING", "Cost Explorer knows a day's cost a day later."),
+        event("report", "cost", end + 243, estimated_usd=1.52, basis="list prices"),
+        check("report.cost", end + 243, "PENDING", "asked after a day"),
         event("report", "run_closed", end + 244),
         event("report", "phase_ended", end + 245, state="COMPLETED"),
     ]  # fmt: skip
