@@ -14,7 +14,7 @@ from blocks.models.lease import LeaseState, Link
 from flows.teardown import take_over
 from tasks.lease import leased_environments, newest, run_ended, state_of
 from tasks.run import Run, load_environment, open_run
-from tasks.unfinished import Unfinished, drop_half_written, unfinished_runs, where_it_ended
+from tasks.unfinished import Unfinished, unfinished_runs, where_it_ended
 
 
 @flow(name="janitor")
@@ -92,7 +92,4 @@ def _finish(environment: str, item: Unfinished) -> None:
             left_out=[],
             options={},
         )
-    died = where_it_ended(run)
-    run.journal.append("teardown", "note", text=f"The run ended at {died} and was finished in its place: {item.why}.")
-    drop_half_written(run)
-    take_over(run)
+    take_over(run, f"The run ended at {where_it_ended(run)} and was finished in its place: {item.why}.")

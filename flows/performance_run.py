@@ -54,12 +54,7 @@ def _take_over(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> No
         note = f"{flow.name} crashed; what it made is kept until {kept:%H:%M} UTC, then the janitor takes it down."
         dead.journal.append("teardown", "note", text=note)
         return
-    dead.journal.append(
-        "teardown",
-        "note",
-        text=f"{flow.name} ended as {state.name} at {where_it_ended(dead)}; its teardown was taken over.",
-    )
-    take_over(dead)
+    take_over(dead, f"{flow.name} ended as {state.name} at {where_it_ended(dead)}; its teardown was taken over.")
 
 
 # Prefect types a hook by the parameters of its flow, which differ here.

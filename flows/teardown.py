@@ -28,6 +28,7 @@ from tasks.log import run_logger
 from tasks.report import write_report
 from tasks.run import Run, find_run, reopen_run
 from tasks.teardown import list_left, tear_down
+from tasks.unfinished import drop_half_written, finished
 
 # Evidence has its own time limit, so that it never keeps a bill running. A 10,000-user ramp's samples are fetched in less.
 _EVIDENCE_S = 600.0
@@ -90,11 +91,18 @@ def end_run(run: Run, *, keep_minutes: int = 0) -> None:
         _report(run)
 
 
-def take_over(run: Run) -> None:
-    """End a run whose own process cannot: a hook and the janitor call it."""
+def take_over(run: Run, why: str) -> None:
+    """End a run whose own process cannot, unless somebody did meanwhile: a hook and the janitor call it.
+
+    Args:
+        run: the run.
+        why: what the journal is to say of it.
+    """
     with ending(run) as finished_elsewhere:
-        if finished_elsewhere:
+        if finished_elsewhere or finished(run):
             return
+        run.journal.append("teardown", "note", text=why)
+        drop_half_written(run)
         _tear_down_somehow(run)
         if not closed(run):
             _report(run)

@@ -6,6 +6,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_aws import AwsClientParameters, AwsCredentials
 
 from blocks.load_profile import LoadProfile
+from blocks.perf_environment import PerfEnvironment
 from tests.rehearsal.standing import Prefect
 
 # Seconds of the smoke test, users to seed, seconds of an approval that nobody answers.
@@ -39,8 +40,11 @@ def save_blocks(prefect: Prefect, aws_url: str) -> None:
         profile.model_copy(update={"guard": strict, "ramp": impatient}).save(
             "killmatrix-strict-impatient", overwrite=True
         )
-        credentials = AwsCredentials.load("rehearsal")
-        assert isinstance(credentials, AwsCredentials)
-        credentials.model_copy(update={"aws_client_parameters": AwsClientParameters(endpoint_url=aws_url)}).save(
-            "rehearsal", overwrite=True
+        environment = PerfEnvironment.load("rehearsal")
+        assert isinstance(environment, PerfEnvironment)
+        # The evidence store goes on asking AWS itself.
+        through = environment.aws.model_copy(
+            update={"aws_client_parameters": AwsClientParameters(endpoint_url=aws_url)}
         )
+        through.save("door", overwrite=True)
+        environment.model_copy(update={"aws": AwsCredentials.load("door")}).save("rehearsal", overwrite=True)
