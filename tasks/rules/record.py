@@ -47,7 +47,7 @@ def fold(events: Iterable[Event], unreadable_lines: int = 0) -> Record:
     left_out = frozenset(opened.data.get("left_out", ()))
     checks = tuple(_check(item, known, left_out) for item in CHECKLIST)
     breaches = _breaches(known)
-    decisions = tuple(Decision(**{"answered": event.at, **event.data}) for event in known if event.kind == "decision")
+    decisions = tuple(Decision(**{**event.data, "answered": event.at}) for event in known if event.kind == "decision")
     verdict, reason = _verdict(checks, left_out, breaches, decisions)
     closed = _last(known, "run_closed")
     return Record(

@@ -270,7 +270,7 @@ def _teardown(record: Record) -> Tile:
 def _cost(record: Record) -> Tile:
     cost = record.cost
     if cost.actual_usd is not None:
-        return Tile("Cost", f"{cost.actual_usd:.2f} USD", cost.basis)
+        return Tile("Cost", f"{cost.actual_usd:.2f} USD", cost.actual_basis)
     if cost.estimated_usd is not None:
         return Tile("Cost, estimated", f"{cost.estimated_usd:.2f} USD", "the actual figure is known after a day")
     return Tile("Cost", "not captured", "Cost Explorer knows it after a day")

@@ -224,3 +224,10 @@ def test_the_cost_that_is_known_later_lies_over_its_estimate() -> None:
         ]
     )
     assert (record.cost.estimated_usd, record.cost.actual_usd, record.cost.check_at) == (1.1, 1.2, None)
+
+
+def test_a_decision_was_answered_when_its_line_was_written() -> None:
+    """Also when who wrote it did not know that yet."""
+    said = {"asked": "Go on?", "answer": "go", "by": "Ada", "waited_seconds": 1.0}
+    record = fold([opened(), event("decision", 40, **said), event("decision", 50, **said, answered=None)])
+    assert [item.answered for item in record.decisions] == [START + timedelta(seconds=at) for at in (40, 50)]

@@ -125,3 +125,8 @@ def test_what_is_missing_has_a_reason(lines: list, why: str) -> None:  # type: i
 def test_seconds_read_as_people_say_them(seconds: float, text: str) -> None:
     assert seconds_text(seconds) == text
     assert span(START, START + timedelta(seconds=seconds)) == text
+
+
+def test_the_actual_cost_says_what_it_is_of() -> None:
+    cost = event("cost", 9, estimated_usd=1.5, basis="list prices", actual_usd=1.42, actual_basis="by the run's tag")
+    assert _tile(fold([opened(), cost]), "Cost") == ("1.42 USD", "by the run's tag", "")
