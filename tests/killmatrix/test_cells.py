@@ -98,10 +98,10 @@ def _until_clean(world: World, cell: Cell, died: float) -> dict[str, Any]:
         return is_clean(world)
 
     try:
-        until(clean, f"nothing is left after {cell}", _CLEAN_S, poll_s=0.5)
+        until(clean, f"nothing is left after {cell}", _CLEAN_S, poll_s=1.0)
     except AssertionError:
         janitor(world)
-        until(clean, f"nothing is left after {cell} and the janitor", _CLEAN_S, poll_s=0.5)
+        until(clean, f"nothing is left after {cell} and the janitor", _CLEAN_S, poll_s=1.0)
     seconds = round(time.monotonic() - died, 1)
     record = world.record()
     errors = list(jsonschema.Draft202012Validator(_SCHEMA).iter_errors(record))

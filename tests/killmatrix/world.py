@@ -21,7 +21,7 @@ from deployments.rehearsal.stack import Stack, load, start_worker, write
 from tasks.clients.journal import Journal
 from tests.rehearsal.standing import Prefect
 
-_POLL_S = 0.05
+_POLL_S = 0.25
 
 
 def until(ready: Callable[[], bool], what: str, timeout_s: float, poll_s: float = _POLL_S) -> None:
