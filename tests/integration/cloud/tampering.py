@@ -33,7 +33,7 @@ def tampered(cloud: Cloud, tamper: Tamper) -> Iterator[str]:
                 json = f'{{"__type": "{code}", "message": "tampered"}}'
                 self._send(status, {}, (json if "X-Amz-Target" in self.headers else xml).encode())
                 return
-            passed = httpx.post(f"{cloud.endpoint}{self.path}", content=body, headers=dict(self.headers), timeout=60)
+            passed = onward.post(self.path, content=body, headers=dict(self.headers))
             self._send(passed.status_code, dict(passed.headers), passed.content)
 
         def _send(self, status: int, headers: dict[str, str], content: bytes) -> None:
@@ -48,6 +48,7 @@ def tampered(cloud: Cloud, tamper: Tamper) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
+    onward = httpx.Client(base_url=cloud.endpoint, timeout=60)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever)
     thread.start()
@@ -57,6 +58,7 @@ def tampered(cloud: Cloud, tamper: Tamper) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+        onward.close()
 
 
 def _operation(headers: dict[str, str], body: bytes) -> str:
