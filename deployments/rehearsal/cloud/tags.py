@@ -43,11 +43,20 @@ def _resources(
     groups = [group for by_id in list(backend.groups.values()) for group in list(by_id.values())]
     rules = [rule for group in groups for rule in [*group.ingress_rules, *group.egress_rules]]
     return chain(
-        original(backend),
+        _listed(backend, original),
         _tagged(backend, "elastic-ip", list(backend.addresses)),
         _tagged(backend, "key-pair", list(backend.key_pairs.values())),
         _tagged(backend, "security-group-rule", rules),
     )
+
+
+def _listed(backend: EC2Backend, original: Callable[[EC2Backend], Iterator[TaggedResource]]) -> list[TaggedResource]:
+    """List moto's own, again when another request changed them meanwhile: Terraform makes many at once."""
+    while True:
+        try:
+            return list(original(backend))
+        except RuntimeError:
+            continue
 
 
 def _tagged(backend: EC2Backend, kind: str, resources: list[Any]) -> Iterator[TaggedResource]:
