@@ -19,6 +19,8 @@ from tasks.watch import LoadWatch
 
 # docker stats takes 2 to 2.5 s, so it is asked before the look ends and delays no decision.
 _STATS_AHEAD = timedelta(seconds=2)
+# A rise that is shorter is not shared with the capture of evidence: most of it would be spent beside it.
+_SHARED_RISE_S = 15.0
 
 
 def hold_and_judge(
@@ -95,4 +97,6 @@ def release(run: Run, watch: LoadWatch, number: int, judgement: Judgement, *, by
         decision = ask(run, "ramp", asked, page, timeout_s, form)
     else:
         decision = decided_by_form(run, "ramp", asked, "go" if judgement.passed else "halt")
+    if not last and watch.plan.levels[number].rise_s < _SHARED_RISE_S:
+        watch.captures.hush()
     return decision.answer if watch.may_start() else "halt"

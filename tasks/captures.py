@@ -27,7 +27,7 @@ class Order:
     def why_not(self) -> str:
         """Say why no more may be taken; empty when it may."""
         if self._hushed.is_set():
-            return "the next gate's window began before it was taken"
+            return "the next stage needed the quiet before it was taken"
         return f"it was not taken within {_LIMIT_S:g} s" if time.monotonic() > self._until_s else ""
 
     def hush(self) -> None:
@@ -49,7 +49,7 @@ class Captures:
         self._orders.put(order)
 
     def hush(self) -> None:
-        """Leave what has not been taken: a gate's window begins, and nothing of ours may be seen in it."""
+        """Leave what has not been taken: a gate's window or a short rise begins, and nothing of ours may be seen in it."""
         while self._given:
             self._given.pop().hush()
 

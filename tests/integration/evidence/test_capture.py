@@ -53,7 +53,7 @@ def test_a_stage_that_is_ordered_is_taken_and_a_quiet_one_is_left_to_collect(run
     capture_stages.fn(run, captures)
     first, second = run.record().stages
     assert first.captured == {}
-    assert set(first.not_captured.values()) == {"the next gate's window began before it was taken"}
+    assert set(first.not_captured.values()) == {"the next stage needed the quiet before it was taken"}
     assert "screenshot" in second.captured
     assert "screenshot" in _captured(run)[0].captured
     assert "screenshot" not in run.record().stages[0].not_captured

@@ -22,4 +22,4 @@ def test_quiet_leaves_every_order_given_before_and_none_given_after() -> None:
     captures.close()
     orders = list(captures)
     assert [order.go_on() for order in orders] == [False, False, True]
-    assert [order.why_not() for order in orders] == ["the next gate's window began before it was taken"] * 2 + [""]
+    assert [order.why_not() for order in orders] == ["the next stage needed the quiet before it was taken"] * 2 + [""]
