@@ -33,11 +33,7 @@ def tampered(endpoint: str, tamper: Tamper) -> Iterator[str]:
                 json = f'{{"__type": "{code}", "message": "tampered"}}'
                 self._send(status, {}, (json if "X-Amz-Target" in self.headers else xml).encode())
                 return
-<<<<<<< HEAD
-            passed = httpx.post(f"{endpoint}{self.path}", content=body, headers=dict(self.headers), timeout=60)
-=======
             passed = onward.post(self.path, content=body, headers=dict(self.headers))
->>>>>>> sweep
             self._send(passed.status_code, dict(passed.headers), passed.content)
 
         def _send(self, status: int, headers: dict[str, str], content: bytes) -> None:
@@ -52,12 +48,8 @@ def tampered(endpoint: str, tamper: Tamper) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-<<<<<<< HEAD
+    onward = httpx.Client(base_url=endpoint, timeout=60)
     server = _Server(("127.0.0.1", 0), Handler)
-=======
-    onward = httpx.Client(base_url=cloud.endpoint, timeout=60)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
->>>>>>> sweep
     thread = Thread(target=server.serve_forever)
     thread.start()
     try:
