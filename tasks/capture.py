@@ -6,6 +6,8 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,8 @@ _LOG_LINES = 200
 _KERNEL_S = 20.0
 # What collect may take for what was not taken while the stages were held; the infrastructure costs money meanwhile.
 _COLLECT_LIMIT_S = 300.0
+# Stages whose logs, traces and numbers are asked for at once, after the load.
+_SIDE_BY_SIDE = 3
 _STATS_STEP_S, _RATE_WINDOW_S = 5.0, 10.0
 _EXEMPLARS = 50
 
@@ -64,49 +68,98 @@ def capture_rest(run: Run) -> None:
         return f"collect's {_COLLECT_LIMIT_S:g} s for what was left were over" if over else ""
 
     record = run.record()
-    with Camera(run) as camera:
-        for stage in record.stages:
-            _capture(run, record, stage, camera, why_not)
+    with Camera(run) as camera, ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        # Pictures come one after another, out of one browser; the rest comes from other servers beside them.
+        orders = [
+            (lacking, pool.submit(_gather, run, lacking, lacking.others, why_not)) for lacking in _lacking(run, record)
+        ]
+        for lacking, others in orders:
+            pictures = _gather(run, lacking, {"screenshot": lacking.picture(camera, why_not)}, why_not)
+            _write(run, lacking, others.result() + pictures)
 
 
 def _capture(run: Run, record: Record, stage: Stage, camera: Camera, why_not: Callable[[], str]) -> None:
     """Take what the stage lacks, and journal once what there is and why something is not."""
-    end = stage_end(record, stage)
-    if end is None:
-        return
-    first = record.stages[0].started
+    for lacking in _lacking(run, record):
+        if lacking.stage.number == stage.number:
+            pieces = {"screenshot": lacking.picture(camera, why_not), **lacking.others}
+            _write(run, lacking, _gather(run, lacking, pieces, why_not))
 
-    panels = Panels(run, stage.started, end)
 
-    def screenshot(run: Run, stage: Stage, _: datetime) -> Fields:
-        file = run.evidence / "screenshots" / f"stage-{stage.number:02d}.png"
-        taken = camera.picture(min(first, stage.started), panels, file, lambda: not why_not())
-        return {"screenshot": run.relative(file)} if taken else {}
+@dataclass(frozen=True)
+class _Lacking:
+    """A stage, until when its evidence reaches, and what there is of it."""
 
-    def snapshot(run: Run, stage: Stage, _: datetime) -> Fields:
-        return {"snapshot": keep_snapshot(run, f"stage-{stage.number:02d}", panels)}
+    stage: Stage
+    first: datetime
+    end: datetime
+    panels: Panels
+    captured: Mapping[str, datetime]
 
-    pieces: Mapping[str, Piece] = {"screenshot": screenshot, **_PIECES, "snapshot": snapshot}
-    captured = {what: at for what, at in stage.captured.items() if at >= stage.started}
-    not_captured = dict(stage.not_captured)
-    fields: Fields = {}
+    @property
+    def others(self) -> Mapping[str, Piece]:
+        """Everything but the picture, the most fleeting first."""
+        return {**_PIECES, "snapshot": self._snapshot}
+
+    def picture(self, camera: Camera, why_not: Callable[[], str]) -> Piece:
+        """Return how to take the picture with a camera."""
+
+        def screenshot(run: Run, stage: Stage, _: datetime) -> Fields:
+            file = run.evidence / "screenshots" / f"stage-{stage.number:02d}.png"
+            taken = camera.picture(min(self.first, stage.started), self.panels, file, lambda: not why_not())
+            return {"screenshot": run.relative(file)} if taken else {}
+
+        return screenshot
+
+    def _snapshot(self, run: Run, stage: Stage, _: datetime) -> Fields:
+        return {"snapshot": keep_snapshot(run, f"stage-{stage.number:02d}", self.panels)}
+
+
+def _lacking(run: Run, record: Record) -> list[_Lacking]:
+    ends = [(stage, stage_end(record, stage)) for stage in record.stages]
+    return [
+        _Lacking(
+            stage, record.stages[0].started, end, Panels(run, stage.started, end),
+            {what: at for what, at in stage.captured.items() if at >= stage.started},
+        )
+        for stage, end in ends
+        if end is not None
+    ]  # fmt: skip
+
+
+Taken = list[tuple[str, Fields, datetime, str]]
+"""What was tried: its name, the record's fields, when, and why there is none."""
+
+
+def _gather(run: Run, lacking: _Lacking, pieces: Mapping[str, Piece], why_not: Callable[[], str]) -> Taken:
+    """Take the pieces that are not there, one after another."""
+    found: Taken = []
     for what, take in pieces.items():
-        if what in captured:
+        if what in lacking.captured:
             continue
         reason = why_not()
         taken: Fields = {}
         if not reason:
-            taken, reason = _take(take, run, stage, end)
+            taken, reason = _take(take, run, lacking.stage, lacking.end)
+        found.append((what, taken, datetime.now(UTC), "" if taken else reason or why_not() or "it was given up"))
+    return found
+
+
+def _write(run: Run, lacking: _Lacking, found: Taken) -> None:
+    """Journal once what there is of a stage and why something is not."""
+    captured, not_captured = dict(lacking.captured), dict(lacking.stage.not_captured)
+    fields: Fields = {}
+    for what, taken, at, reason in found:
         if taken:
             fields |= taken
-            captured[what] = datetime.now(UTC)
+            captured[what] = at
             not_captured.pop(what, None)
         else:
-            not_captured[what] = reason or why_not() or "it was given up"
-    if fields or not_captured != stage.not_captured:
+            not_captured[what] = reason
+    if fields or not_captured != lacking.stage.not_captured:
         run.journal.append(
-            "collect", "stage_numbers", number=stage.number, **fields, not_captured=not_captured,
-            captured={what: at.isoformat() for what, at in captured.items()},
+            "collect", "stage_numbers", number=lacking.stage.number, **fields, not_captured=not_captured,
+            captured={what: moment.isoformat() for what, moment in captured.items()},
         )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from blocks.models.errors import RampartError, Refused
 from deployments.rehearsal import layout
+from deployments.rehearsal.processes import answers, wait_until
 from deployments.rehearsal.real.part import Part
 from deployments.rehearsal.stack import Stack, down, load, up
 
@@ -98,6 +99,8 @@ def _register() -> int:
     from deployments.register import register  # noqa: PLC0415 - Prefect is imported only where it is used
     from deployments.rehearsal.settings import save_rehearsal_blocks  # noqa: PLC0415 - as above
 
+    prefect = next(process for process in stack.processes if process["name"] == "prefect")
+    wait_until("prefect", answers(f"{stack.prefect_url}/api/health"), prefect)
     register()
     save_rehearsal_blocks(stack)
     return 0

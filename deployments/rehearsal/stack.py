@@ -8,6 +8,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -263,18 +264,21 @@ def _start_servers(stack: Stack, say: Say) -> None:
         ("exporter", answers(f"{stack.url('exporter')}/metrics")),
         ("prometheus", answers(f"{stack.url('prometheus')}/-/ready")),
         ("grafana", answers(f"{stack.url('grafana')}/api/health")),
-        ("prefect", answers(f"{stack.prefect_url}/api/health")),
     ):
-        process = next((process for process in stack.processes if process["name"] == name), None)
-        if process is not None:
-            wait_until(name, probe, process)
-            say(f"{name} serves")
+        _await(stack, name, probe, say)
     _seed_costs(stack)
     if own_grafana is not None:
         stack.grafana_token = own_grafana.make_token(stack.url("grafana"))
         write(stack)
     if stack.grafana.url:
         stack.tenancy().move_in(_DASHBOARDS / f"{DASHBOARD}.json", stack.url("prometheus"), stack.url("jaeger"))
+
+
+def _await(stack: Stack, name: str, probe: Callable[[], bool], say: Say) -> None:
+    process = next((process for process in stack.processes if process["name"] == name), None)
+    if process is not None:
+        wait_until(name, probe, process)
+        say(f"{name} serves")
 
 
 def _seed_costs(stack: Stack) -> None:
@@ -314,11 +318,19 @@ def _traces(stack: Stack) -> list[str]:
 def _register(stack: Stack, say: Say) -> None:
     environment = stack.environment()
     os.environ.update({key: value for key, value in environment.items() if key.startswith(("PREFECT_", "RAMPART_"))})
-    for pool in layout.POOLS:
-        body = {"name": pool, "type": "process"}
-        httpx.post(f"{stack.prefect_url}/api/work_pools/", json=body, timeout=30).raise_for_status()
-        start_worker(stack, pool)
-    _must([_python(), "-m", "deployments.rehearsal", "register"], environment)
+    with ThreadPoolExecutor(1) as pool:
+        # It imports for seconds, beside a Prefect that starts for as long, and then waits for it.
+        registering = pool.submit(_must, [_python(), "-m", "deployments.rehearsal", "register"], environment)
+        _await(stack, "prefect", answers(f"{stack.prefect_url}/api/health"), say)
+        for name in layout.POOLS:
+            body = {"name": name, "type": "process"}
+            made = httpx.post(f"{stack.prefect_url}/api/work_pools/", json=body, timeout=30)
+            if made.status_code != httpx.codes.CONFLICT:
+                made.raise_for_status()
+        start_worker(stack, layout.POOLS[0])
+        registering.result()
+    # The other one is not needed before a run ends.
+    start_worker(stack, layout.POOLS[1])
     # A stack left up over night has no environment named perf, and a janitor beside a run costs it a core for seconds:
     # nothing is to start by itself here, but for the automation that wakes the janitor after a crash.
     for name in ("nightly-smoke", "janitor"):
