@@ -45,7 +45,7 @@ def save_rehearsal_blocks(stack: Stack) -> None:
 
 def _profile(ports: dict[str, int]) -> LoadProfile:
     return LoadProfile(
-        smoke=Smoke(hold_s=15.0),
+        smoke=Smoke(hold_s=10.0),
         ramp=Ramp(load_scale=_LOAD, time_scale=_TIME, approval_timeout_s=900.0),
         script_environment={
             "RT_PORT": str(ports["rt"]),

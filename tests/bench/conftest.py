@@ -20,7 +20,7 @@ from blocks.models.settings import Observability, Ramp, Services, SshAccess
 from blocks.perf_environment import PerfEnvironment
 from tasks.load import install_load_generators
 from tasks.run import Run
-from tests.integration.approvals.conftest import prefect
+from tests.integration.conftest import prefect
 from tests.integration.grafana.servers import prometheus as running_prometheus
 from tests.integration.guard.conftest import K6
 from tests.integration.hosts.conftest import LOCALHOST, access

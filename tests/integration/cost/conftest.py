@@ -16,10 +16,9 @@ from blocks.load_profile import LoadProfile
 from blocks.models.settings import CostCheck
 from blocks.perf_environment import PerfEnvironment
 from tasks.run import Run, open_run
-from tests.integration.approvals.conftest import prefect
 from tests.integration.cloud.conftest import ACCOUNT, REGION, Cloud, cloud, fresh
 
-__all__ = ["cloud", "fresh", "prefect"]
+__all__ = ["cloud", "fresh"]
 
 
 def answer(*usd: str, estimated: bool = False) -> dict[str, Any]:

@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.integration.approvals.conftest import prefect
-
-__all__ = ["prefect"]
+from tests.integration.conftest import prefect_server
 
 pytestmark = pytest.mark.integration
 
 PROJECT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def prefect(tmp_path: Path) -> Iterator[str]:
+    """A server of its own: automations would act on the runs of other tests."""
+    with prefect_server(tmp_path) as url:
+        yield url
 
 
 def _register(prefect: str) -> str:

@@ -11,7 +11,6 @@ from deployments.rehearsal.ports import NAMES
 from deployments.rehearsal.real.part import Part
 from deployments.rehearsal.settings import BLOCK, save_rehearsal_blocks
 from deployments.rehearsal.stack import Stack
-from tests.integration.approvals.conftest import prefect as prefect  # noqa: PLC0414 - the fixture
 
 pytestmark = pytest.mark.integration
 

@@ -13,9 +13,7 @@ from blocks.load_profile import LoadProfile
 from blocks.models.errors import Refused
 from blocks.perf_environment import PerfEnvironment
 from tasks.run import open_run
-from tests.integration.approvals.conftest import prefect
 
-__all__ = ["prefect"]
 pytestmark = pytest.mark.integration
 
 

@@ -23,10 +23,7 @@ from blocks.perf_environment import PerfEnvironment
 from tasks.lease import give_up, keep, newest, release, renewing, require_lease, state_of, take
 from tasks.rules.lease import variable_name
 from tasks.run import Run
-from tests.integration.approvals.conftest import prefect
 from tests.integration.ramp.conftest import parent_run
-
-__all__ = ["prefect"]
 
 pytestmark = pytest.mark.integration
 

@@ -26,11 +26,10 @@ from tasks.guard import watch_load
 from tasks.limits import Limits
 from tasks.run import Run
 from tasks.watch import LoadWatch
-from tests.integration.approvals.conftest import prefect
 from tests.integration.guard.conftest import System, access, host, loadgen, prometheus, start_k6, system, until
 from tests.integration.guard.conftest import run as run_of_the_guard
 
-__all__ = ["access", "host", "loadgen", "prefect", "prometheus", "run_of_the_guard", "system"]
+__all__ = ["access", "host", "loadgen", "prometheus", "run_of_the_guard", "system"]
 
 _SIGN_IN = GuardRule(name="sign-in p95", metric="p95_ms", scope="signin", limit=500.0, window_s=5.0)
 

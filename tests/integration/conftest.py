@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -20,8 +21,15 @@ LOCALHOST = "127.0.0.1"
 
 @pytest.fixture(scope="session")
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the server's API; Prefect's client in this process uses it."""
+    """The address of the server's API; Prefect's client in this process uses it. One for all tests: more would fight."""
     folder = tmp_path_factory.mktemp("prefect")
+    with prefect_server(folder) as url, temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: folder}):
+        yield url
+
+
+@contextmanager
+def prefect_server(folder: Path) -> Iterator[str]:
+    """Serve a Prefect with its data in a folder; gives the address of its API."""
     with socket.create_server((LOCALHOST, 0)) as free:
         port = int(free.getsockname()[1])
     url = f"http://{LOCALHOST}:{port}/api"
@@ -36,8 +44,7 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )  # fmt: skip
     try:
         _wait_for(f"{url}/health", server, folder / "log")
-        with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: folder}):
-            yield url
+        yield url
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
