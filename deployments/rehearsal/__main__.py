@@ -97,11 +97,12 @@ def _register() -> int:
     if stack is None:
         raise Refused("No stack is running; start it with: python -m deployments.rehearsal up")
     from deployments.register import register  # noqa: PLC0415 - Prefect is imported only where it is used
-    from deployments.rehearsal.settings import save_rehearsal_blocks  # noqa: PLC0415 - as above
+    from deployments.rehearsal.settings import make_bucket, save_rehearsal_blocks  # noqa: PLC0415 - as above
 
     prefect = next(process for process in stack.processes if process["name"] == "prefect")
     wait_until("prefect", answers(f"{stack.prefect_url}/api/health"), prefect)
     register()
+    make_bucket(stack)
     save_rehearsal_blocks(stack)
     return 0
 

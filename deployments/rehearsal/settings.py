@@ -28,19 +28,30 @@ _LOAD, _TIME = 0.01, 1 / 60
 _COST_CHECK_S = 2.0
 
 
+def make_bucket(stack: Stack) -> None:
+    """Make the evidence's bucket; it stands for one that is there before any run and stays after it."""
+    s3 = _credentials(stack).get_s3_client()
+    # The blocks of a standing stack are saved again now and then.
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=_BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-north-1"})
+
+
 def save_rehearsal_blocks(stack: Stack) -> None:
     """Save the rehearsal's blocks, and the real load profile beside them."""
-    ports = stack.ports
-    credentials = AwsCredentials(
-        aws_access_key_id=_KEY,
-        aws_secret_access_key=SecretStr(_KEY),
-        region_name="eu-north-1",
-        aws_client_parameters=AwsClientParameters(endpoint_url=f"http://{layout.LOCALHOST}:{ports['aws']}"),
-    )
+    ports, credentials = stack.ports, _credentials(stack)
     credentials.save("rehearsal", overwrite=True)
     LoadProfile().save("stepped-ramp", overwrite=True)
     _profile(ports).save(BLOCK, overwrite=True)
     _environment(stack, credentials, _evidence_store(credentials)).save(BLOCK, overwrite=True)
+
+
+def _credentials(stack: Stack) -> AwsCredentials:
+    return AwsCredentials(
+        aws_access_key_id=_KEY,
+        aws_secret_access_key=SecretStr(_KEY),
+        region_name="eu-north-1",
+        aws_client_parameters=AwsClientParameters(endpoint_url=f"http://{layout.LOCALHOST}:{stack.ports['aws']}"),
+    )
 
 
 def _profile(ports: dict[str, int]) -> LoadProfile:
@@ -59,11 +70,6 @@ def _profile(ports: dict[str, int]) -> LoadProfile:
 
 
 def _evidence_store(credentials: AwsCredentials) -> S3Bucket:
-    """Make the bucket; it stands for one that is there before any run and stays after it."""
-    s3 = credentials.get_s3_client()
-    # The blocks of a standing stack are saved again now and then.
-    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
-        s3.create_bucket(Bucket=_BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-north-1"})
     store = S3Bucket(bucket_name=_BUCKET, bucket_folder="rehearsals", credentials=credentials)
     store.save("rehearsal", overwrite=True)
     return store

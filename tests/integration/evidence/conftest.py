@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
@@ -31,13 +32,17 @@ HEADER = (
     "scenario,service,status,subproto,tls_version,url,extra_tags,metadata\n"
 )
 STAGE_S, RISE_S = 60, 10
-# The journal's first event, before the stages; they end some seconds ago.
-BEGAN = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=150)
+
+
+@cache
+def began() -> datetime:
+    """When the run began: its stages end some seconds before the first test, whose Prometheus holds the last minutes."""
+    return datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=150)
 
 
 def at(seconds: float) -> datetime:
     """A moment of the run."""
-    return BEGAN + timedelta(seconds=seconds)
+    return began() + timedelta(seconds=seconds)
 
 
 def append(run: Run, kind: Kind, seconds: float, **data: object) -> None:

@@ -17,7 +17,7 @@ from tasks.rules.evidence import judge_snapshots, judge_stage_evidence
 from tasks.run import Run
 from tests.integration.grafana import servers
 
-from .conftest import BEGAN, append, at, observed
+from .conftest import append, at, began, observed
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser]
 
@@ -62,7 +62,7 @@ def test_a_stage_that_is_ordered_is_taken_and_a_quiet_one_is_left_to_collect(run
 def test_a_dashboard_without_data_is_no_picture(run: Run) -> None:
     # Another run, a day before anything was measured.
     text = run.journal.path.read_text()
-    for moment in {BEGAN + timedelta(seconds=second) for second in range(150)}:
+    for moment in {began() + timedelta(seconds=second) for second in range(150)}:
         earlier = (moment - timedelta(days=1)).isoformat().replace("+00:00", "")
         text = text.replace(moment.isoformat().replace("+00:00", ""), earlier)
     run.journal.path.write_text(text)
