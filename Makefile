@@ -23,7 +23,7 @@ SEEDS ?= 1
 KILLMATRIX ?= full
 export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help bench setup rehearsal drill drills killmatrix lint test ci clean
+.PHONY: help bench setup rehearsal drill drills killmatrix lint test slow ci clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)$$/\1\t\2/p' Makefile | \
@@ -56,9 +56,12 @@ test: lint ## lint, then unit and integration tests
 ci: ## test, then runs that are stopped, refused and clicked through, then a rehearsal and the tests of its result
 	@$(MAKE) --no-print-directory test </dev/null
 	@$(MAKE) --no-print-directory killmatrix KILLMATRIX=short
-	.venv/bin/python -m pytest tests/rehearsal tests/browser --ignore tests/rehearsal/test_complete_run.py </dev/null
+	.venv/bin/python -m pytest tests/rehearsal tests/browser -m "not slow" --ignore tests/rehearsal/test_complete_run.py </dev/null
 	@$(MAKE) --no-print-directory rehearsal APPROVE=auto </dev/null
 	.venv/bin/python -m pytest tests/rehearsal/test_complete_run.py </dev/null
+
+slow: setup ## whole runs that CI leaves out: approved by hand in a browser, a continuous ramp, Ctrl-C while applying
+	.venv/bin/python -m pytest tests/rehearsal -m slow </dev/null
 
 bench: setup ## measure stopping, approving and analysing (about an hour; goes on where it stopped; BENCH=10x3 is shorter)
 	.venv/bin/python -m pytest tests/bench -s </dev/null

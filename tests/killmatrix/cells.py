@@ -100,6 +100,4 @@ SHORT: tuple[Cell, ...] = (
     Cell("cancel", "late-apply"),
     Cell("kill-flow", "instance"),
     Cell("kill-both", "apply"),
-    Cell("sigterm", "plan"),
-    Cell("kill-terraform", "instance"),
 )

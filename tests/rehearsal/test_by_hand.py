@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from tests.rehearsal.standing import Prefect
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.rehearsal, pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
 FIELDS: dict[str, tuple[str, str | bool]] = {
     "environment": ("Perf Environment block", "perf"),

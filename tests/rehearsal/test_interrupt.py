@@ -26,7 +26,7 @@ def _processes_of_the_checkout() -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("moment", ["Apply the plan", "stage 2 rises"])
+@pytest.mark.parametrize("moment", [pytest.param("Apply the plan", marks=pytest.mark.slow), "stage 2 rises"])
 def test_ctrl_c_tears_down_and_leaves_nothing(moment: str, tmp_path: Path) -> None:
     log = tmp_path / "rehearsal.log"
     with log.open("w") as output:

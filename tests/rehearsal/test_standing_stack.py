@@ -124,6 +124,7 @@ def test_a_stage_out_of_range_ends_before_anything_is_provisioned(prefect: Prefe
     assert not resources_made(record)
 
 
+@pytest.mark.slow
 def test_a_continuous_ramp_runs_the_script_as_it_is_and_asks_nobody(prefect: Prefect) -> None:
     _, record = prefect.run(
         "performance-run/performance-run", advance="continuous", ask_before_apply=False, ask_before_ramp=False
