@@ -13,7 +13,7 @@ from blocks.models.errors import RampartError, Refused
 from blocks.models.lease import LeaseState, Link
 from flows.teardown import take_over
 from tasks.lease import leased_environments, newest, run_ended, state_of
-from tasks.run import Run, load_environment, open_run
+from tasks.run import Run, load_environment, open_dead_run
 from tasks.unfinished import Unfinished, unfinished_runs, where_it_ended
 
 
@@ -81,7 +81,7 @@ def _clean_up(name: str) -> list[str]:
 
 def _finish(environment: str, item: Unfinished) -> None:
     get_run_logger().warning("Run %s is finished now: %s", item.run_id, item.why)
-    run = open_run(item.run_id, environment, item.profile or "stepped-ramp")
+    run = open_dead_run(item.run_id, environment, item.profile)
     if not run.journal.read()[0]:
         run.journal.append(
             "preflight",

@@ -133,10 +133,12 @@ def _collect_first(run: Run) -> None:
 
 
 def _report(run: Run) -> None:
+    """Report in a flow where Prefect answers and knows the run's blocks; else without it."""
     try:
         report(run.id, run.environment_name, run.profile_name, return_state=True)
     except Exception:  # noqa: BLE001 - rendered without Prefect then
         run_logger().warning("The report is rendered without Prefect", exc_info=True)
+    if not closed(run):
         write_report(run)
 
 

@@ -41,6 +41,10 @@ class Held:
     lease: Lease
     minutes: float
     """How far each renewal reaches."""
+    writing: threading.Lock = field(default_factory=threading.Lock)
+    """Held from the change to the write: a renewal must not undo a release of the same moment."""
+    ended: bool = False
+    """Whether it was released or given up: it is not renewed any more."""
     lost: threading.Event = field(default_factory=threading.Event)
     """Set when somebody else took the next epoch: nothing may be made or deleted any more."""
 
@@ -176,8 +180,9 @@ def require_lease(run: Run) -> None:
 def keep(run: Run, until: datetime) -> None:
     """Keep a failed run's infrastructure until a moment, whether its process lives or not."""
     held = _HELD[run.id]
-    held.lease = held.lease.model_copy(update={"expires": until, "purpose": "kept"})
-    _write(held)
+    with held.writing:
+        held.lease = held.lease.model_copy(update={"expires": until, "purpose": "kept"})
+        _write(held)
 
 
 def release(run: Run) -> None:
@@ -189,8 +194,10 @@ def release(run: Run) -> None:
     held = _HELD.get(run.id)
     if held is None:
         return
-    held.lease = held.lease.model_copy(update={"released": datetime.now(UTC)})
-    _write(held)
+    with held.writing:
+        held.ended = True
+        held.lease = held.lease.model_copy(update={"released": datetime.now(UTC)})
+        _write(held)
     del _HELD[run.id]
     with _asking("forget the older leases") as client:
         prefix = variable_name(held.environment, 0).removesuffix("0")
@@ -206,7 +213,10 @@ def give_up(run: Run, leftover: tuple[str, ...]) -> None:
         Unavailable: Prefect does not answer.
     """
     held = _HELD.pop(run.id, None)
-    if held is not None:
+    if held is None:
+        return
+    with held.writing:
+        held.ended = True
         held.lease = held.lease.model_copy(update={"expires": datetime.now(UTC), "leftover": leftover[:_MOST_NAMED]})
         _write(held)
 
@@ -226,11 +236,13 @@ def renewing(held: Held) -> Iterator[None]:
                 if not _is_newest(held):
                     held.lost.set()
                     return
-                if held.lease.purpose != "kept" and held.lease.released is None:
-                    held.lease = held.lease.model_copy(
-                        update={"expires": datetime.now(UTC) + timedelta(minutes=held.minutes)}
-                    )
-                    _write(held)
+                with held.writing:
+                    if held.ended:
+                        return
+                    if held.lease.purpose != "kept":
+                        until = datetime.now(UTC) + timedelta(minutes=held.minutes)
+                        held.lease = held.lease.model_copy(update={"expires": until})
+                        _write(held)
             except Unavailable as error:
                 _logger.warning("The lease could not be renewed: %s It lasts until %s.", error, held.lease.expires)
 

@@ -147,6 +147,21 @@ def find_run(run_id: str, environment: str, profile: str) -> Run:
     return open_run(run_id, environment, profile)
 
 
+def open_dead_run(run_id: str, environment: str, profile: str) -> Run:
+    """Open a run that somebody else ends; a profile that is gone meanwhile does not keep its infrastructure alive.
+
+    Raises:
+        Refused: the environment's block does not exist, or cannot be used.
+        Unavailable: Prefect does not answer.
+    """
+    try:
+        return open_run(run_id, environment, profile)
+    except Refused:
+        run = Run(run_id, environment, profile, load_environment(environment), LoadProfile())
+        run.evidence.mkdir(parents=True, exist_ok=True)
+        return run
+
+
 def lay_out(run: Run) -> None:
     """Prepare a new run's folder: what a teardown needs when Prefect or the disk's room is gone."""
     environment = _without_secrets(run.environment.model_dump(mode="json"))

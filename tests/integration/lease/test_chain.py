@@ -147,3 +147,15 @@ def test_of_eight_processes_that_take_over_a_stale_lease_one_wins_each_time(
         assert process.exitcode == 0
     assert epochs.pop(0) == (_PROCESSES - 1) * _TAKEOVERS
     assert epochs == dict.fromkeys(range(2, _TAKEOVERS + 2), 1)
+
+
+def test_a_renewal_never_undoes_a_release_or_a_surrender(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.lease._RENEW_S", 0.001)
+    for end in (release, lambda run: give_up(run, ())):
+        held = take(run, newest(run.environment_name), 10)
+        assert held is not None
+        with renewing(held):
+            end(run)
+            written = newest(run.environment_name)
+            held.lost.wait(0.3)
+        assert newest(run.environment_name) == written
