@@ -15,7 +15,7 @@ from deployments.rehearsal.drills.faults import DECISIONS
 PROJECT = Path(__file__).parents[2]
 LATEST = PROJECT / "runs" / "latest"
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.rehearsal, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("row", ["prisma-pool"])
