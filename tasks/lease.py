@@ -7,6 +7,7 @@ import platform
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -246,7 +247,8 @@ def renewing(held: Held) -> Iterator[None]:
             except Unavailable as error:
                 _logger.warning("The lease could not be renewed: %s It lasts until %s.", error, held.lease.expires)
 
-    thread = threading.Thread(target=work, name="lease", daemon=True)
+    # A thread does not know Prefect's settings of its caller by itself.
+    thread = threading.Thread(target=copy_context().run, args=(work,), name="lease", daemon=True)
     thread.start()
     try:
         yield
