@@ -96,6 +96,4 @@ _WHEN: tuple[tuple[Way, tuple[Moment, ...]], ...] = (
 MATRIX: tuple[Cell, ...] = tuple(Cell(way, moment) for way, moments in _WHEN for moment in moments)
 
 # CI's part: the run's own process cannot take it down, and an instance is just being made.
-SHORT: tuple[Cell, ...] = (
-    Cell("kill-flow", "instance"),
-)
+SHORT: tuple[Cell, ...] = (Cell("kill-flow", "instance"),)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -45,19 +46,28 @@ def _kept(world: World) -> bool:
     return any("teardown" in paused["name"] for paused in world.prefect.paused()) and world.lease()["purpose"] == "kept"
 
 
+@pytest.fixture
+def broken(world: World, tmp_path: Path) -> Iterator[None]:
+    """Runs fail after apply: the hosts refuse their key."""
+    key = tmp_path / "id_ed25519"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    with world.prefect.changed(ssh={"private_key": str(key)}):
+        yield
+
+
+@pytest.mark.usefixtures("broken")
 def test_a_failed_run_is_kept_until_somebody_says_destroy(world: World) -> None:
-    with world.prefect.changed(observability={"monitoring_url": "http://127.0.0.1:9"}):
-        world.begin(keep_on_failure_minutes=30)
-        until(lambda: _kept(world), "the failed run is kept", _END_S)
-        first = datetime.fromisoformat(world.lease()["expires"])
-        assert world.left()
-        assert not world.loads()
-        world.answer("extend", minutes=20)
-        until(lambda: datetime.fromisoformat(world.lease()["expires"]) > first, "it is kept longer", 60)
-        assert datetime.fromisoformat(world.lease()["expires"]) == first + timedelta(minutes=20)
-        until(lambda: _kept(world), "it is asked again", 60)
-        world.answer("destroy-now")
-        until(lambda: is_clean(world), "nothing is left", _END_S)
+    world.begin(keep_on_failure_minutes=30)
+    until(lambda: _kept(world), "the failed run is kept", _END_S)
+    first = datetime.fromisoformat(world.lease()["expires"])
+    assert world.left()
+    assert not world.loads()
+    world.answer("extend", minutes=20)
+    until(lambda: datetime.fromisoformat(world.lease()["expires"]) > first, "it is kept longer", 60)
+    assert datetime.fromisoformat(world.lease()["expires"]) == first + timedelta(minutes=20)
+    until(lambda: _kept(world), "it is asked again", 60)
+    world.answer("destroy-now")
+    until(lambda: is_clean(world), "nothing is left", _END_S)
     answers = [
         event.data for event in world.events() if event.kind == "decision" and "kept until" in event.data["asked"]
     ]
@@ -65,23 +75,23 @@ def test_a_failed_run_is_kept_until_somebody_says_destroy(world: World) -> None:
     assert f"{first:%H:%M:%S} UTC" in answers[0]["asked"]
 
 
+@pytest.mark.usefixtures("broken")
 def test_what_is_kept_outlives_its_process_and_the_janitor_ends_it_in_time(world: World) -> None:
-    with world.prefect.changed(observability={"monitoring_url": "http://127.0.0.1:9"}):
-        world.begin(keep_on_failure_minutes=30)
-        until(lambda: _kept(world), "the failed run is kept", _END_S)
-        kill(world.flow())
-        until(
-            lambda: any("is kept until" in str(event.data.get("text")) for event in world.events()),
-            "the hook keeps it",
-            120,
-        )
-        janitor(world)
-        assert world.left()
-        name = max((item["name"] for item in _leases(world)), key=lambda found: int(found.rsplit("_", 1)[1]))
-        over = {**world.lease(), "expires": (datetime.now(UTC) - timedelta(seconds=1)).isoformat()}
-        world.prefect.ask("PATCH", f"/variables/name/{name}", json={"name": name, "value": over})
-        janitor(world)
-        until(lambda: is_clean(world), "the janitor ended it", _END_S)
+    world.begin(keep_on_failure_minutes=30)
+    until(lambda: _kept(world), "the failed run is kept", _END_S)
+    kill(world.flow())
+    until(
+        lambda: any("is kept until" in str(event.data.get("text")) for event in world.events()),
+        "the hook keeps it",
+        120,
+    )
+    janitor(world)
+    assert world.left()
+    name = max((item["name"] for item in _leases(world)), key=lambda found: int(found.rsplit("_", 1)[1]))
+    over = {**world.lease(), "expires": (datetime.now(UTC) - timedelta(seconds=1)).isoformat()}
+    world.prefect.ask("PATCH", f"/variables/name/{name}", json={"name": name, "value": over})
+    janitor(world)
+    until(lambda: is_clean(world), "the janitor ended it", _END_S)
 
 
 def _leases(world: World) -> list[dict[str, Any]]:

@@ -111,9 +111,9 @@ def test_a_wrong_ssh_key_ends_through_teardown(prefect: Prefect, tmp_path: Path)
         fails_through_teardown(prefect, "refused the key", "set ssh.private_key")
 
 
-def test_an_unreachable_prometheus_ends_through_teardown(prefect: Prefect) -> None:
+def test_an_unreachable_prometheus_ends_before_anything_is_provisioned(prefect: Prefect) -> None:
     with prefect.changed(observability={"monitoring_url": "http://127.0.0.1:9"}):
-        fails_through_teardown(prefect, "Prometheus at http://127.0.0.1:9 did not answer", "monitoring_url")
+        fails_before_apply(prefect, "Prometheus at http://127.0.0.1:9 did not answer", "monitoring_url")
 
 
 def test_a_stage_out_of_range_ends_before_anything_is_provisioned(prefect: Prefect) -> None:
