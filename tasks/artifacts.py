@@ -6,15 +6,13 @@ import logging
 from collections import Counter
 from uuid import UUID
 
-import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
-from prefect.exceptions import PrefectException
 
 from blocks.models.checklist import PHASES
 from blocks.models.record import Record
-from tasks.run import Run
+from tasks.run import PREFECT_SILENT, Run
 
 _logger = logging.getLogger("rampart")
 
@@ -108,7 +106,7 @@ def _show(run: Run, key: str, description: str, data: str) -> None:
                         key=key, type="markdown", description=description, data=data, flow_run_id=UUID(run.id)
                     )
                 )
-    except (PrefectException, httpx.HTTPError) as error:
+    except PREFECT_SILENT as error:
         _logger.warning(
             "The page in the Prefect UI could not be updated (%s); the journal has it.", type(error).__name__
         )

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-import httpx
 from prefect.client.orchestration import get_client
-from prefect.exceptions import PrefectException
 from prefect.states import Scheduled
 
 from blocks.models.errors import NoData, RampartError
@@ -18,7 +16,7 @@ from tasks.clients.costs import CostExplorer, read_prices
 from tasks.clients.journal import Journal
 from tasks.rules.cost import LAST_LOOK, Bill, days_of, estimate, judge_cost, judge_shared, not_known, shared
 from tasks.rules.plan import PlanSummary
-from tasks.run import Run
+from tasks.run import PREFECT_SILENT, Run
 
 TAG = "rampart_run_id"
 _DEPLOYMENT = "cost-check/cost-check"
@@ -130,7 +128,7 @@ def _schedule(run: Run, look: int) -> datetime | None:
                 found.id, parameters=parameters, state=Scheduled(scheduled_time=at),
                 idempotency_key=f"cost-check {run.id} {look}",
             )  # fmt: skip
-    except (PrefectException, httpx.HTTPError) as error:
+    except PREFECT_SILENT as error:
         by_hand = " ".join(f"--param {key}={value}" for key, value in parameters.items())
         run.journal.append(
             "report",

@@ -8,12 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from uuid import UUID
 
-import httpx
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.exceptions import ObjectNotFound
 from prefect.logging import get_run_logger
 from prefect.states import Running
 from prefect.variables import Variable
@@ -25,12 +24,11 @@ from tasks.lease import held_by_this_process
 from tasks.limits import Limits, Look
 from tasks.load import journal_ended_segments
 from tasks.rules.users import UsersLost
-from tasks.run import Run
+from tasks.run import PREFECT_SILENT, Run
 from tasks.watch import LoadWatch
 
 CANCELLED = "cancelled"
 """The rule of a breach that says that somebody cancelled the run."""
-_BUSY = (PrefectException, httpx.HTTPError)
 
 
 def hold_reason(run: Run) -> str:
@@ -200,7 +198,7 @@ class _Guard:
                 if state is not None and (state.is_cancelling() or state.is_cancelled()):
                     return Breached(CANCELLED, f"{whose} was cancelled", "it is not", final=True)
             variable = client.read_variable_by_name(_hold_variable(self._run))
-        except _BUSY as error:
+        except PREFECT_SILENT as error:
             self._logger.warning("The guard does not see Prefect (%s); it goes on watching.", type(error).__name__)
             return None
         reason = str(variable.value or "") if variable else ""
@@ -224,7 +222,7 @@ class _Guard:
                 run = client.read_flow_run(self._own_run)
             if run.state is not None and (run.state.is_cancelling() or run.state.is_cancelled()):
                 client.set_flow_run_state(self._own_run, Running(message="Ending after a cancel"), force=True)
-        except (*_BUSY, ObjectNotFound) as error:
+        except (*PREFECT_SILENT, ObjectNotFound) as error:
             self._logger.warning("The pause could not be ended (%s); it ends at its time-out.", type(error).__name__)
 
 
