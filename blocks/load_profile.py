@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr
 from blocks.models.rules import DEFAULT_GUARD_RULES, ExpectedException, GuardRule, StabilityRule
 from blocks.models.settings import Ramp, Smoke, Users
 from blocks.models.triage import TriageRules
+from blocks.schema_once import SchemaOnce
 
 
 def _known_exceptions() -> tuple[ExpectedException, ...]:
@@ -20,7 +21,7 @@ def _known_exceptions() -> tuple[ExpectedException, ...]:
     )
 
 
-class LoadProfile(Block):
+class LoadProfile(SchemaOnce, Block):
     """The smoke test, the ramp, the users they need, and the rules of smoke, guard and gate."""
 
     _block_type_name: ClassVar[str | None] = "Load Profile"

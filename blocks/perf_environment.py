@@ -19,6 +19,7 @@ from blocks.models.settings import (
     Services,
     SshAccess,
 )
+from blocks.schema_once import SchemaOnce
 
 _API_IMAGES = ("core", "auth", "bet", "rt", "worker")
 
@@ -32,7 +33,7 @@ def _default_images() -> tuple[Image, ...]:
     )
 
 
-class PerfEnvironment(Block):
+class PerfEnvironment(SchemaOnce, Block):
     """The system's checkout, the AWS account it is provisioned in, and how its parts are reached."""
 
     _block_type_name: ClassVar[str | None] = "Perf Environment"

@@ -31,8 +31,7 @@ def register() -> tuple[str, ...]:
     Raises:
         Failed: Prefect refused a part.
     """
-    PerfEnvironment.register_type_and_schema()
-    LoadProfile.register_type_and_schema()
+    register_block_types()
     with get_client(sync_client=True) as client:
         for pool in POOLS:
             try:
@@ -54,6 +53,12 @@ def register() -> tuple[str, ...]:
         "deployments: those of deployments/prefect.yaml",
         f"automations: {', '.join(name.removeprefix('rampart: ') for name in names)}{hint}",
     )
+
+
+def register_block_types() -> None:
+    """Register the block types, so that blocks can be saved."""
+    PerfEnvironment.register_type_and_schema()
+    LoadProfile.register_type_and_schema()
 
 
 def _deploy() -> None:

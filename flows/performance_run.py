@@ -19,7 +19,6 @@ from flows.janitor import clear
 from flows.phase import go_on
 from flows.preflight import preflight
 from flows.provision import provision
-from flows.ramp import ramp
 from flows.smoke import smoke
 from flows.teardown import end_run, take_over
 from tasks.artifacts import show_checklist
@@ -193,6 +192,9 @@ def _work_through(run: Run, options: dict[str, Any], *, with_ramp: bool) -> None
     )
     go_on(smoke(*where, return_state=True))
     if with_ramp:
+        # The gate's statistics take seconds to import; a run that has to be taken down by a hook does not wait for them.
+        from flows.ramp import ramp  # noqa: PLC0415
+
         go_on(
             ramp(
                 *where,

@@ -20,12 +20,10 @@ from blocks.models.verdict import Verdict
 from flows.approvals import ask_whether_to_keep
 from flows.collect import collect
 from flows.phase import phase_of
-from flows.report import report
 from tasks.checks import PhaseStopped
 from tasks.ending import closed, deaf_to_interrupts, ending, teardowns
 from tasks.load import stop_all_load
 from tasks.log import run_logger
-from tasks.report import write_report
 from tasks.run import Run, find_run, reopen_run
 from tasks.teardown import list_left, tear_down
 from tasks.unfinished import drop_half_written, finished
@@ -134,6 +132,10 @@ def _collect_first(run: Run) -> None:
 
 def _report(run: Run) -> None:
     """Report in a flow where Prefect answers and knows the run's blocks; else without it."""
+    # Plots and statistics take seconds to import: here they delay a report, above they would delay the teardown.
+    from flows.report import report  # noqa: PLC0415
+    from tasks.report import write_report  # noqa: PLC0415
+
     try:
         report(run.id, run.environment_name, run.profile_name, return_state=True)
     except Exception:  # noqa: BLE001 - rendered without Prefect then
@@ -165,6 +167,8 @@ def main(arguments: list[str]) -> int:
         run = reopen_run(Path(arguments[0]))
         with deaf_to_interrupts(), ending(run), phase_of(run, "teardown") as opened:
             tear_down(run)
+        from tasks.report import write_report  # noqa: PLC0415 - after the teardown, as above
+
         page = write_report(run)
     except (RampartError, PhaseStopped) as error:
         sys.stderr.write(f"{error}\n")

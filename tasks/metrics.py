@@ -9,11 +9,10 @@ from prefect import task
 
 from blocks.models.errors import Refused
 from blocks.models.record import EndpointNumbers
-from blocks.models.rules import GuardRule, StabilityRule, Unit
+from blocks.models.rules import GuardRule, Series, StabilityRule, Unit
 from tasks.clients.metrics import Line, Prometheus
 from tasks.rules import queries
 from tasks.rules.metric_names import judge_metric_names, wanted_names
-from tasks.rules.stability import Series
 from tasks.run import Run
 
 # The window of a point of the gate: k6 pushes every second, a rate needs several points.

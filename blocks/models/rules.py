@@ -44,6 +44,17 @@ class StabilityRule(BaseModel):
         return {"ms": self.floor_ms, "ratio": self.floor_ratio, "jobs": self.floor_jobs}[unit]
 
 
+class Series(BaseModel):
+    """A metric at a fixed step over the gate's look; None where a point is missing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    unit: Unit
+    points: tuple[tuple[float, float | None], ...]
+    """(seconds, value)"""
+
+
 class GuardRule(BaseModel):
     """A limit that stops the load when it is crossed."""
 

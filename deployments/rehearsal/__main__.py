@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import NoReturn
 from uuid import UUID
@@ -96,14 +97,18 @@ def _register() -> int:
     stack = load()
     if stack is None:
         raise Refused("No stack is running; start it with: python -m deployments.rehearsal up")
-    from deployments.register import register  # noqa: PLC0415 - Prefect is imported only where it is used
+    from deployments.register import register, register_block_types  # noqa: PLC0415 - Prefect is imported where it is used
     from deployments.rehearsal.settings import make_bucket, save_rehearsal_blocks  # noqa: PLC0415 - as above
 
     prefect = next(process for process in stack.processes if process["name"] == "prefect")
     wait_until("prefect", answers(f"{stack.prefect_url}/api/health"), prefect)
-    register()
+    register_block_types()
     make_bucket(stack)
-    save_rehearsal_blocks(stack)
+    with ThreadPoolExecutor(1) as pool:
+        # The deployments are registered by a process of their own meanwhile.
+        saved = pool.submit(save_rehearsal_blocks, stack)
+        register()
+        saved.result()
     return 0
 
 

@@ -190,6 +190,9 @@ def _lay_out(stack: Stack) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     for name in ("prefect", "prometheus", "grafana", "jaeger", "registry", "engines"):
         shutil.rmtree(layout.HOME / name, ignore_errors=True)
+    (layout.HOME / "prefect").mkdir()
+    # Prefect's migrations take longer than everything else it does to start.
+    shutil.copy(layout.TOOLS / "prefect" / "prefect.db", layout.HOME / "prefect")
     layout.RUNS.mkdir(exist_ok=True)
     layout.KEYS.chmod(0o700)
     for key in ("id_ed25519", "host_key"):

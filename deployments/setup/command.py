@@ -14,7 +14,8 @@ from pathlib import Path
 from deployments.setup.console import Console
 from deployments.setup.installed import Found
 from deployments.setup.layout import Layout
-from deployments.setup.problems import PythonPackagesFailed, SetupBusy, SetupProblem
+from deployments.setup.prefect_database import make_prefect_database
+from deployments.setup.problems import SetupBusy, SetupProblem
 from deployments.setup.python_packages import install_python_packages, packages_are_current, packages_key
 from deployments.setup.tools import provide_tools
 
@@ -56,9 +57,10 @@ def set_up(layout: Layout, environ: Mapping[str, str], console: Console) -> list
     problems: list[SetupProblem] = []
     try:
         install_python_packages(layout, environ, console)
-    except PythonPackagesFailed as problem:
+        make_prefect_database(layout, environ, console)
+    except SetupProblem as problem:
         problems.append(problem)
-    found, missing = provide_tools(layout, environ, console, wheels=not problems)
+    found, missing = provide_tools(layout, environ, console, wheels=packages_are_current(layout))
     problems += missing
     write_tools_json(found, layout)
     console.table([(name, tool.version, _from(tool, layout)) for name, tool in found.items()])
@@ -70,7 +72,8 @@ def set_up(layout: Layout, environ: Mapping[str, str], console: Console) -> list
 
 def is_current(layout: Layout) -> bool:
     """Whether an earlier setup was complete, from the same inputs, and all it found is still there."""
-    if not (layout.stamp.is_file() and layout.tools_json.is_file() and packages_are_current(layout)):
+    made = (layout.stamp, layout.tools_json, layout.prefect_database)
+    if not (all(file.is_file() for file in made) and packages_are_current(layout)):
         return False
     if layout.stamp.read_text() != _stamp(layout):
         return False

@@ -65,6 +65,11 @@ class Layout:
         return self.tools / "npm-cache"
 
     @property
+    def prefect_database(self) -> Path:
+        """An empty database of Prefect's server."""
+        return self.tools / "prefect" / "prefect.db"
+
+    @property
     def stamp(self) -> Path:
         """What the last complete setup was made from."""
         return self.tools / "stamp"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from blocks.models.rules import StabilityRule
+from blocks.models.rules import Series, StabilityRule
 from blocks.models.verdict import Judgement, Verdict, failed, inconclusive, passed
-from tasks.rules.stability import Series, judge_stability
+from tasks.rules.stability import judge_stability
 
 
 def judge_gate(series: Sequence[Series], rule: StabilityRule) -> Judgement:

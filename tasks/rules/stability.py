@@ -20,21 +20,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from scipy import stats
 
-from blocks.models.rules import StabilityRule, Unit
+from blocks.models.rules import Series, StabilityRule
 from blocks.models.verdict import Judgement, Verdict, failed, inconclusive, passed
 
 _SHOWN = {"ms": "{:.0f} ms", "ratio": "{:.4f}", "jobs": "{:.1f} jobs"}
-
-
-class Series(BaseModel):
-    """A metric at a fixed step over the look; None where a point is missing."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    unit: Unit
-    points: tuple[tuple[float, float | None], ...]
-    """(seconds, value)"""
 
 
 def judge_stability(series: Series, rule: StabilityRule) -> Judgement:

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.models.rules import StabilityRule, Unit
+from blocks.models.rules import Series, StabilityRule, Unit
 from blocks.models.verdict import Verdict
 from tasks.rules.gate import judge_gate
-from tasks.rules.stability import Series, judge_stability, rising_p_value
+from tasks.rules.stability import judge_stability, rising_p_value
 
 _ROOT = Path(__file__).parents[3]
 _RULE = StabilityRule()
