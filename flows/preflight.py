@@ -42,6 +42,8 @@ def preflight(
                         f"{run.profile.ramp.script}: {len(plan.levels)} stages up to {plan.levels[-1].amount:g} {plan.unit}"
                     )
                 )
+        # Every tool is started once for its version, which takes as long as Terraform is waited for anyway.
+        tools = read_tools.submit(run)
         with check(run, "preflight.plan") as checking:
             planned = make_plan(run)
             checking.judge(judge_plan(planned, run.environment.expected_plan), run.evidence / "plan.json")
@@ -50,7 +52,7 @@ def preflight(
             checking.judge(judge_quotas(read_quotas(run, planned)))
         with check(run, "preflight.tools", needed=False) as checking:
             architecture = read_architecture(run, planned.sut_types)
-            checking.judge(judge_tools(read_tools(run), architecture))
+            checking.judge(judge_tools(tools.result(), architecture))
         run.journal.append(
             "preflight", "fact", region=run.environment.region, architecture=architecture,
             instance_types=", ".join(sorted(set(planned.instance_types))), sut_instance_type=", ".join(sorted(set(planned.sut_types))),

@@ -49,6 +49,8 @@ def provision(
         show_links(run)
         # k6 is a large file: it is copied while images are built; what is there is not copied again.
         copied = install_load_generators.submit(run)
+        # A browser takes seconds to open the dashboard, whose servers stand by now.
+        dashboard = check_dashboard.submit(run)
         with check(run, "provision.registry_login") as checking:
             checking.judge(passed(f"logged in to {log_in_to_registry(run)}; the password went over standard input"))
         with check(run, "provision.images") as checking:
@@ -70,7 +72,7 @@ def provision(
             install_load_generators(run)
             checking.judge(judge_users(read_users_file(run), run.profile.users.count))
         with check(run, "provision.dashboard") as checking:
-            judgement, picture = check_dashboard(run)
+            judgement, picture = dashboard.result()
             checking.judge(judgement, picture)
     return opened.outcome
 

@@ -68,7 +68,7 @@ def capture_rest(run: Run) -> None:
         return f"collect's {_COLLECT_LIMIT_S:g} s for what was left were over" if over else ""
 
     record = run.record()
-    with Camera(run) as camera, ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+    with Camera(run, stays=True) as camera, ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
         # Pictures come one after another, out of one browser; the rest comes from other servers beside them.
         orders = [
             (lacking, pool.submit(_gather, run, lacking, lacking.others, why_not)) for lacking in _lacking(run, record)

@@ -159,10 +159,16 @@ def keep_snapshot(run: Run, name: str, panels: Panels) -> str:
 
 
 class Camera:
-    """Takes pictures of the dashboard: by Grafana's renderer when it has one, else by a browser that stays open."""
+    """Takes pictures of the dashboard: by Grafana's renderer when it has one, else by a browser that stays open.
 
-    def __init__(self, run: Run) -> None:
+    Args:
+        run: the run.
+        stays: the dashboard stays open too: quicker, where nothing is measured meanwhile.
+    """
+
+    def __init__(self, run: Run, *, stays: bool = False) -> None:
         self._run = run
+        self._stays = stays
         self._grafana = grafana_of(run)
         self._uid = run.environment.observability.dashboard_uid
         self._renders = False
@@ -216,7 +222,7 @@ class Camera:
         self._renders = self._grafana.has_renderer()
         if not self._renders:
             token = self._run.environment.observability.grafana_token.get_secret_value()
-            self._browser = self._opened.enter_context(Photographer(token))
+            self._browser = self._opened.enter_context(Photographer(token, stays=self._stays))
 
 
 def judge_traces(traces: Sequence[TraceId]) -> Judgement:

@@ -18,6 +18,9 @@ from tasks.run import Run
 
 REQUIRED_OUTPUTS = ("monitoring_url", "grafana_url", "jaeger_url", "sut_public_ip", "loadgen_public_ip")
 
+# Host keys by run and instance: each piece of evidence connects anew, and an instance keeps its keys.
+_HOST_KEYS: dict[tuple[str, str], str] = {}
+
 
 def terraform_of(run: Run) -> Terraform:
     """Return Terraform for the run's checkout, with credentials and the run's tags in its environment.
@@ -166,12 +169,15 @@ def _connect(run: Run, address: str, instance_output: str, number: int) -> Host:
     if access.known_hosts is None:
         ids = _output(run, instance_output)
         instance = str(ids[number]) if isinstance(ids, list) else str(ids)
-        keys = account_of(run).host_keys(instance)
+        keys = _HOST_KEYS.get((run.id, instance), "")
+        if not keys:
+            keys = account_of(run).host_keys(instance)
         if not keys:
             raise Failed(
                 f"The console output of instance {instance} holds no SSH host keys yet, and unknown hosts are rejected; "
                 "wait a minute and try again, or set ssh.known_hosts."
             )
+        _HOST_KEYS[run.id, instance] = keys
     host = Host(address, access, keys)
     host.open()
     return host

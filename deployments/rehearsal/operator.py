@@ -28,7 +28,7 @@ _POLL_S = 0.3
 _SILENCE_S = 600.0
 # After a cancel: 30 s until SIGKILL, then the hook destroys.
 _CANCEL_S = 240.0
-# The worker looks for new runs every 2 s, and a run takes a few seconds to start.
+# The worker looks for new runs every 3 s, and a run takes a few seconds to start.
 _COST_S = 60.0
 
 Say = Callable[[str], None]

@@ -69,20 +69,22 @@ def alive(identity: dict[str, float | int | str]) -> bool:
 
 
 def end(identities: Sequence[dict[str, float | int | str]], patience_s: float = _END_S) -> None:
-    """End processes with all their descendants, the newest first: SIGTERM, and SIGKILL for what does not listen in time."""
-    for identity in reversed(identities):
+    """End processes with all their descendants, all at once: SIGTERM, and SIGKILL for what does not listen in time."""
+    family: list[psutil.Process] = []
+    for identity in identities:
         if not alive(identity):
             continue
-        family = [psutil.Process(int(identity["pid"]))]
+        process = psutil.Process(int(identity["pid"]))
+        family.append(process)
         with contextlib.suppress(psutil.NoSuchProcess):
-            family += family[0].children(recursive=True)
+            family += process.children(recursive=True)
         with contextlib.suppress(ProcessLookupError):
-            os.kill(int(identity["pid"]), signal.SIGTERM)
-        _, left = psutil.wait_procs(family, timeout=patience_s)
-        for process in left:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(left, timeout=_END_S)
+            os.kill(process.pid, signal.SIGTERM)
+    _, left = psutil.wait_procs(family, timeout=patience_s)
+    for process in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(left, timeout=_END_S)
 
 
 def last_line(name: str) -> str:

@@ -10,7 +10,7 @@ from prefect_aws import AwsClientParameters, AwsCredentials, S3Bucket
 from pydantic import SecretStr
 
 from blocks.load_profile import LoadProfile
-from blocks.models.rules import StabilityRule
+from blocks.models.rules import DEFAULT_GUARD_RULES, StabilityRule
 from blocks.models.settings import CostCheck, ExpectedPlan, Observability, Ramp, Services, Smoke, SshAccess, Users
 from blocks.perf_environment import PerfEnvironment
 from deployments.rehearsal import layout
@@ -24,6 +24,8 @@ _RESOURCES = 58
 _BUCKET = "rampart-evidence"
 # 10,000 virtual users of the script become 100, 42 minutes of rises and holds a good half a minute.
 _LOAD, _TIME = 0.01, 1 / 60
+# The system shares two cores with Prefect, Terraform and a browser: a stall of half a second is the machine's, not its own.
+_SIGNIN_WINDOW_S = 20.0
 # Instead of a day.
 _COST_CHECK_S = 2.0
 
@@ -56,7 +58,7 @@ def _credentials(stack: Stack) -> AwsCredentials:
 
 def _profile(ports: dict[str, int]) -> LoadProfile:
     return LoadProfile(
-        smoke=Smoke(hold_s=10.0),
+        smoke=Smoke(hold_s=6.0),
         ramp=Ramp(load_scale=_LOAD, time_scale=_TIME, approval_timeout_s=900.0),
         script_environment={
             "RT_PORT": str(ports["rt"]),
@@ -65,7 +67,11 @@ def _profile(ports: dict[str, int]) -> LoadProfile:
             "WS_SESSION_S": "0.2",
         },
         users=Users(count=500),
-        gate=StabilityRule(window_s=8.0, step_s=1.0, floor_ms=100.0, relative_drift=1.0, floor_jobs=50.0),
+        guard=tuple(
+            rule.model_copy(update={"window_s": _SIGNIN_WINDOW_S}) if rule.metric == "p95_ms" else rule
+            for rule in DEFAULT_GUARD_RULES
+        ),
+        gate=StabilityRule(window_s=6.0, step_s=1.0, min_points=5, floor_ms=100.0, relative_drift=1.0, floor_jobs=50.0),
     )
 
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,10 @@ class Stack:
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_API_HOST": layout.LOCALHOST,
             "PREFECT_CLI_COLORS": "false",
-            "PREFECT_WORKER_QUERY_SECONDS": "2",
+            # Each look writes to Prefect's SQLite, and whoever answers an approval in that moment is refused.
+            "PREFECT_WORKER_QUERY_SECONDS": "3",
+            # The types of other services' blocks, which a rehearsal has no use for, take seconds to register.
+            "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
             "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
             "DO_NOT_TRACK": "1",
             "RAMPART_DIRECTORY": str(layout.PROJECT),
@@ -331,6 +335,8 @@ def _register(stack: Stack, say: Say) -> None:
             if made.status_code != httpx.codes.CONFLICT:
                 made.raise_for_status()
         start_worker(stack, layout.POOLS[0])
+        # The operator needs it next, and it takes seconds to import; Prefect's settings are in the environment by now.
+        import_module("prefect.client.orchestration")
         registering.result()
     # The other one is not needed before a run ends.
     start_worker(stack, layout.POOLS[1])

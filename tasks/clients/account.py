@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import boto3
@@ -60,8 +61,9 @@ class Account:
     """
 
     def __init__(self, session: boto3.Session, region: str, endpoint_url: str | None) -> None:
-        self.client: Callable[[str], Any] = lambda service: session.client(
-            service, region_name=region, endpoint_url=endpoint_url, config=_CONFIG
+        # A client reads its service's whole model, which takes a second of CPU for EC2's; it may be used by several threads.
+        self.client: Callable[[str], Any] = cache(
+            lambda service: session.client(service, region_name=region, endpoint_url=endpoint_url, config=_CONFIG)
         )
         self.region = region
 

@@ -15,6 +15,7 @@ from typing import Self
 
 from playwright.sync_api import Error as BrowserError
 from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import TimeoutError as TookTooLong
 
 from blocks.models.errors import Failed, Unavailable
 
@@ -40,6 +41,20 @@ _SETTLED = """() => {
   if (window.__grafanaRunningQueryCount !== 0 || window.rampartBusyAt === undefined) window.rampartBusyAt = now;
   return now - window.rampartBusyAt > 1000;
 }"""
+IDLE = """(quiet) => {
+  const now = performance.now();
+  if (window.__grafanaRunningQueryCount !== 0 || window.rampartBusyAt === undefined) window.rampartBusyAt = now;
+  return now - window.rampartBusyAt > quiet;
+}"""
+"""Whether no query has run for so many ms: between two of a panel the count may touch 0."""
+# Grafana follows its address as the browser's back and forward buttons change it, and asks for the new range.
+_GO = """(address) => {
+  window.rampartBusyAt = undefined;
+  window.history.replaceState(null, '', address);
+  window.dispatchEvent(new PopStateEvent('popstate', { state: null }));
+}"""
+_MOVE_MS, _BEGIN_MS = 20_000, 1500
+_BLANK = "about:blank"
 _BANNERS = '[data-testid="data-testid Panel status error"], [data-testid="data-testid Alert error"]'
 
 
@@ -56,14 +71,17 @@ class Photographer:
 
     Args:
         token: service account token; empty for anonymous access.
+        stays: leave the dashboard open between two pictures, and only change its range: quicker, but an open dashboard
+            goes on asking for data.
 
     Raises:
         Failed: there is no Chromium.
         Unavailable: it did not start.
     """
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, *, stays: bool = False) -> None:
         self._token = token
+        self._stays = stays
         self._opened = ExitStack()
         self._page: Page | None = None
 
@@ -125,16 +143,19 @@ class Photographer:
         except OSError as error:
             raise Failed(f"The picture {file.name} could not be written: {error.strerror}.") from error
         finally:
-            # A dashboard that stays open goes on asking for data. The next one loads anew.
-            with suppress(BrowserError):
-                self._page.goto("about:blank")
+            if not self._stays:
+                with suppress(BrowserError):
+                    self._page.goto(_BLANK)
 
     def _photograph(
         self, page: Page, url: str, file: Path, go_on: Callable[[], bool], deadline: float
     ) -> PageView | None:
-        page.goto(url, wait_until="commit", timeout=_left_ms(deadline))
-        if not _wait_until_settled(page, go_on, deadline):
-            return None
+        if page.url == _BLANK:
+            page.goto(url, wait_until="commit", timeout=_left_ms(deadline))
+            if not _wait_until_settled(page, go_on, deadline):
+                return None
+        else:
+            move(page, url)
         if "/login" in page.url:
             raise Failed(f"Grafana asked for a log-in at {url}; set observability.grafana_token.")
         # Panels load when they come into view, so the view is made as long as the page, and stays so for the next one.
@@ -149,6 +170,19 @@ class Photographer:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, picture)
         return PageView(title=page.title(), error_banners=banners)
+
+
+def move(page: Page, url: str) -> None:
+    """Show another range of a dashboard that is open; a Grafana that does not follow its address is loaded again."""
+    page.evaluate(_GO, url)
+    try:
+        page.wait_for_function("window.__grafanaRunningQueryCount > 0", timeout=_BEGIN_MS, polling=20)
+    except TookTooLong:
+        page.goto(_BLANK)
+        page.goto(url, timeout=_MOVE_MS)
+        page.wait_for_function(IDLE, arg=500, timeout=_MOVE_MS)
+        return
+    page.wait_for_function(IDLE, arg=150, timeout=_MOVE_MS)
 
 
 def write_whole(file: Path, data: bytes) -> None:

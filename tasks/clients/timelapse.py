@@ -9,27 +9,14 @@ from datetime import datetime
 from pathlib import Path
 
 from playwright.sync_api import Page
-from playwright.sync_api import TimeoutError as TookTooLong
 
 from blocks.models.errors import Failed
-from tasks.clients.browser import open_page
+from tasks.clients.browser import IDLE, move, open_page
 
 _WIDTH, _SHORTEST, _LONGEST = 1600, 900, 4000
-_LOAD_MS, _BEGIN_MS = 20_000, 1500
+_LOAD_MS = 20_000
 # One picture is no film.
 _LEAST = 2
-# Grafana counts its running queries; between two of a panel the count may touch 0.
-_IDLE = """(quiet) => {
-  const now = performance.now();
-  if (window.__grafanaRunningQueryCount !== 0 || window.rampartBusyAt === undefined) window.rampartBusyAt = now;
-  return now - window.rampartBusyAt > quiet;
-}"""
-# Grafana follows its address as the browser's back and forward buttons change it, and asks for the new range.
-_GO = """(address) => {
-  window.rampartBusyAt = undefined;
-  window.history.replaceState(null, '', address);
-  window.dispatchEvent(new PopStateEvent('popstate', { state: null }));
-}"""
 _CAPTION = """(text) => {
   let box = document.getElementById('rampart-caption');
   if (!box) {
@@ -74,7 +61,7 @@ def walk_dashboard(frames: Sequence[Frame], folder: Path, token: str, budget_s: 
             if len(taken) >= _LEAST and time.monotonic() > ends:
                 break
             if taken:
-                _move(page, frame.url)
+                move(page, frame.url)
             page.evaluate(_CAPTION, frame.caption)
             file = folder / f"{frame.at:%H%M%S%f}.jpg"
             page.screenshot(path=str(file), type="jpeg", quality=85)
@@ -87,22 +74,9 @@ def _load(page: Page, url: str) -> None:
     page.goto(url, timeout=_LOAD_MS)
     if "/login" in page.url:
         raise Failed(f"Grafana asked for a log-in at {url}; set observability.grafana_token.")
-    page.wait_for_function(_IDLE, arg=500, timeout=_LOAD_MS)
+    page.wait_for_function(IDLE, arg=500, timeout=_LOAD_MS)
     # Panels load when they come into view, so the view is made as long as the page.
     height = int(page.evaluate(f"Math.max(document.documentElement.scrollHeight, {_SHORTEST})"))
     page.set_viewport_size({"width": _WIDTH, "height": min(height, _LONGEST)})
     page.evaluate("window.rampartBusyAt = undefined")
-    page.wait_for_function(_IDLE, arg=500, timeout=_LOAD_MS)
-
-
-def _move(page: Page, url: str) -> None:
-    """Show another range; a Grafana that does not follow its address is loaded again."""
-    page.evaluate(_GO, url)
-    try:
-        page.wait_for_function("window.__grafanaRunningQueryCount > 0", timeout=_BEGIN_MS, polling=20)
-    except TookTooLong:
-        page.goto("about:blank")
-        page.goto(url, timeout=_LOAD_MS)
-        page.wait_for_function(_IDLE, arg=500, timeout=_LOAD_MS)
-        return
-    page.wait_for_function(_IDLE, arg=150, timeout=_LOAD_MS)
+    page.wait_for_function(IDLE, arg=500, timeout=_LOAD_MS)

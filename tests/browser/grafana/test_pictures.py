@@ -24,11 +24,14 @@ pytestmark = [pytest.mark.browser, pytest.mark.integration]
 SLOW_S = 1.5
 
 
-def test_a_slow_dashboard_is_photographed_once_all_its_panels_have_loaded(grafana: Grafana, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stays", [False, True])
+def test_a_slow_dashboard_is_photographed_once_all_its_panels_have_loaded(
+    grafana: Grafana, tmp_path: Path, stays: bool
+) -> None:
     now = int(time.time() * 1000)
     paths = [f"/d/ebit-perf-test?from={now - span}&to={now}&refresh=&kiosk" for span in (300_000, 200_000)]
     files = [tmp_path / "first.png", tmp_path / "second.png"]
-    with _slow(grafana.url) as url, Photographer("") as browser:
+    with _slow(grafana.url) as url, Photographer("", stays=stays) as browser:
         views = [browser.photograph(url + path, file) for path, file in zip(paths, files, strict=True)]
     assert [view.error_banners for view in views if view] == [0, 0]
     for path, file in zip(paths, files, strict=True):
