@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any, Self
 
 from prefect import task
@@ -114,16 +114,26 @@ class Panels:
         self.grafana = grafana_of(run)
         self.start, self.end = start, end
         self._uid = run.environment.observability.dashboard_uid
+        # A picture and a snapshot of the same time are taken by two threads.
+        self._asking = Lock()
+        self._asked: tuple[dict[str, Any], tuple[PanelAnswer, ...]] | None = None
 
-    @cached_property
+    @property
     def dashboard(self) -> dict[str, Any]:
         """The dashboard's model."""
-        return self.grafana.dashboard(self._uid)
+        return self._ask()[0]
 
-    @cached_property
+    @property
     def answers(self) -> tuple[PanelAnswer, ...]:
         """What each panel's queries returned."""
-        return self.grafana.ask_panels(self.dashboard, self.start, self.end)
+        return self._ask()[1]
+
+    def _ask(self) -> tuple[dict[str, Any], tuple[PanelAnswer, ...]]:
+        with self._asking:
+            if self._asked is None:
+                dashboard = self.grafana.dashboard(self._uid)
+                self._asked = dashboard, self.grafana.ask_panels(dashboard, self.start, self.end)
+            return self._asked
 
     def refuse_without_data(self) -> None:
         """See that the dashboard shows something: a picture of nothing is no evidence.
