@@ -27,7 +27,7 @@ _LOAD, _TIME = 0.01, 1 / 60
 # The system shares two cores with Prefect, Terraform and a browser: a stall of half a second is the machine's, not its own.
 _SIGNIN_WINDOW_S = 20.0
 # Instead of a day.
-_COST_CHECK_S = 2.0
+_COST_CHECK_S = 0.5
 
 
 def make_bucket(stack: Stack) -> None:
@@ -71,7 +71,7 @@ def _profile(ports: dict[str, int]) -> LoadProfile:
             rule.model_copy(update={"window_s": _SIGNIN_WINDOW_S}) if rule.metric == "p95_ms" else rule
             for rule in DEFAULT_GUARD_RULES
         ),
-        gate=StabilityRule(window_s=6.0, step_s=1.0, min_points=5, floor_ms=100.0, relative_drift=1.0, floor_jobs=50.0),
+        gate=StabilityRule(window_s=5.0, step_s=1.0, min_points=4, floor_ms=100.0, relative_drift=1.0, floor_jobs=50.0),
     )
 
 

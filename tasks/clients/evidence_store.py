@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from blocks.models.errors import Failed, Refused, Unavailable
 
 # A file of some hundred MB takes longer than one answer; each part of waiting is bounded.
 _CONFIG = Config(connect_timeout=5, read_timeout=60, retries={"max_attempts": 4, "mode": "standard"})
+# Most files are small: their time is that of the way there and back.
+_AT_ONCE = 8
 # What S3 takes in one request; only that is checked as a whole.
 _LARGEST = 5 * 2**30
 _NOT_FOUND = {"404", "NoSuchKey", "NotFound"}
@@ -68,28 +71,9 @@ class EvidenceStore:
             Unavailable: S3 did not answer.
             Refused: a file is too large for one request.
         """
-        count = size = 0
-        for file in files:
-            name, status = str(file.relative_to(root)), file.stat()
-            if self._sent.get(name) == (status.st_size, status.st_mtime_ns):
-                continue
-            length, digest = status.st_size, _sha256(file)
-            if self._digest(name) == digest:
-                self._sent[name] = (length, status.st_mtime_ns)
-                continue
-            if length > _LARGEST:
-                raise Refused(f"{name} has {length} bytes; S3 takes at most {_LARGEST} in one piece.")
-            with self._sentences(f"the upload of {name}"), file.open("rb") as body:
-                self._s3.put_object(
-                    Bucket=self._bucket,
-                    Key=self._key(name),
-                    Body=body,
-                    ChecksumAlgorithm="SHA256",
-                    ChecksumSHA256=digest,
-                )
-            self._sent[name] = (length, status.st_mtime_ns)
-            count, size = count + 1, size + length
-        return Stored(count, size)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            sizes = [size for size in pool.map(lambda file: self._send(root, file), files) if size is not None]
+        return Stored(len(sizes), sum(sizes))
 
     def verify(self, root: Path, files: Sequence[Path]) -> Stored:
         """Compare the SHA-256 that S3 keeps of every file with the file's own.
@@ -98,17 +82,39 @@ class EvidenceStore:
             Failed: files are missing or differ; names them.
             Unavailable: S3 did not answer.
         """
-        wrong = []
-        for file in files:
-            name = str(file.relative_to(root))
-            if self._digest(name) != _sha256(file):
-                wrong.append(name)
+        names = [str(file.relative_to(root)) for file in files]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            kept = list(pool.map(self._digest, names))
+        wrong = [name for name, digest, file in zip(names, kept, files, strict=True) if digest != _sha256(file)]
         if wrong:
             raise Failed(
                 f"{len(wrong)} of {len(files)} files are not in {self.address} as they are here: {', '.join(wrong[:3])}; "
                 "upload them again, or copy the run's folder by hand."
             )
         return Stored(len(files), sum(file.stat().st_size for file in files))
+
+    def _send(self, root: Path, file: Path) -> int | None:
+        """Upload a file and return its size; None when it is there already."""
+        name, status = str(file.relative_to(root)), file.stat()
+        length, sent = status.st_size, (status.st_size, status.st_mtime_ns)
+        if self._sent.get(name) == sent:
+            return None
+        digest = _sha256(file)
+        if self._digest(name) == digest:
+            self._sent[name] = sent
+            return None
+        if length > _LARGEST:
+            raise Refused(f"{name} has {length} bytes; S3 takes at most {_LARGEST} in one piece.")
+        with self._sentences(f"the upload of {name}"), file.open("rb") as body:
+            self._s3.put_object(
+                Bucket=self._bucket,
+                Key=self._key(name),
+                Body=body,
+                ChecksumAlgorithm="SHA256",
+                ChecksumSHA256=digest,
+            )
+        self._sent[name] = sent
+        return length
 
     def _digest(self, name: str) -> str | None:
         """Return the SHA-256 that S3 keeps of a file, None when it has none."""

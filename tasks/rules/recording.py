@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from itertools import pairwise
 
-# A frame of a real dashboard takes about a second; the longest ramp has a minute and a half for its film.
-_LEAST_S, _MOST_S, _SHARE = 5.0, 90.0, 1 / 30
+# A frame of a real dashboard takes about a second, two beside the stages' pictures; the longest ramp has a minute and a
+# half for its film.
+_LEAST_S, _MOST_S, _SHARE = 10.0, 90.0, 1 / 30
 # Each half between two moments is halved again, five times: 33 moments.
 _HALVINGS = 5
 _PLAYED_S, _LAST_FRAME_S, _SHORTEST_S = 10.0, 2.0, 0.25

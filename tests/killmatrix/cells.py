@@ -95,5 +95,18 @@ _WHEN: tuple[tuple[Way, tuple[Moment, ...]], ...] = (
 
 MATRIX: tuple[Cell, ...] = tuple(Cell(way, moment) for way, moments in _WHEN for moment in moments)
 
-# CI's part: the run's own process cannot take it down, and an instance is just being made.
-SHORT: tuple[Cell, ...] = (Cell("kill-flow", "instance"),)
+# CI's part: each way that ends a process of ours, and each moment, at least once; what waits for a minute is left out.
+SHORT: tuple[Cell, ...] = (
+    Cell("sigterm", "plan"),
+    Cell("ctrl-c-twice", "apply"),
+    Cell("kill-flow", "instance"),
+    Cell("kill-worker", "instance"),
+    Cell("kill-terraform", "late-apply"),
+    Cell("cancel", "late-apply"),
+    Cell("kill-both", "provisioning"),
+    Cell("ctrl-c", "provisioning"),
+    Cell("kill-k6", "smoke"),
+    Cell("approval-timeout", "pause"),
+    Cell("kill-flow", "evidence"),
+    Cell("kill-flow", "destroy"),
+)

@@ -13,7 +13,7 @@ from tasks.rules.recording import budget_s, moments, shown_s
 from .journals import START
 
 
-@pytest.mark.parametrize(("loaded_s", "budget"), [(0, 5), (150, 5), (600, 20), (2520, 84), (7200, 90)])
+@pytest.mark.parametrize(("loaded_s", "budget"), [(0, 10), (300, 10), (600, 20), (2520, 84), (7200, 90)])
 def test_it_takes_a_thirtieth_of_the_load_within_bounds(loaded_s: float, budget: float) -> None:
     assert budget_s(loaded_s) == budget
 
