@@ -154,9 +154,11 @@ class Operator:
                 triage = "resume" in _choices(client, run)
                 answer = self._on_triage(events) if triage else {"decision": "go", "name": _NAME}
                 client.resume_flow_run(run.id, run_input=answer)
-            except (PrefectException, httpx.HTTPStatusError) as error:
-                # The pause ended by itself in this moment, by a breach for one.
-                self._say(f"answer    not taken: {type(error).__name__}")
+            except httpx.HTTPStatusError as error:
+                busy = error.response.status_code == httpx.codes.SERVICE_UNAVAILABLE
+                self._say(f"answer    {_BUSY if busy else _ENDED}")
+            except PrefectException:
+                self._say(f"answer    {_ENDED}")
 
     def _show(self, event: Event) -> None:
         template = _LINES.get(event.kind)
@@ -169,6 +171,9 @@ class Operator:
 
 # A line of the operator's screen ends here; the record has everything.
 _WIDEST = 200
+_BUSY = "Prefect's database was busy; it is given again"
+# By a breach, for one, or by this very answer, when Prefect was asked a second time.
+_ENDED = "the pause had ended already"
 _LINES = {
     "phase_started": "started",
     "check": "{verdict:<12} {id}: {detail} ({seconds} s)",
