@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 LOCALHOST = "127.0.0.1"
+_DATABASE = Path(__file__).parents[2] / ".tools" / "prefect" / "prefect.db"
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +35,8 @@ def prefect_server(folder: Path) -> Iterator[str]:
     with socket.create_server((LOCALHOST, 0)) as free:
         port = int(free.getsockname()[1])
     url = f"http://{LOCALHOST}:{port}/api"
+    # The set-up's: to migrate an empty one takes longer than most tests.
+    shutil.copy(_DATABASE, folder)
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "prefect", "server", "start", "--host", LOCALHOST, "--port", str(port)],

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 # Prefect's shortest for a trigger that waits for something that does not come; 45 minutes in the product.
 _OVERDUE = timedelta(seconds=10)
-_COMPLETES_S = 3 * _OVERDUE.total_seconds()
+_COMPLETES_S = 2 * _OVERDUE.total_seconds()
 
 
 @flow(name="janitor")
