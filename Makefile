@@ -60,7 +60,7 @@ ci: ## test, then runs that are stopped, refused and clicked through, then a reh
 	@$(MAKE) --no-print-directory rehearsal APPROVE=auto </dev/null
 	.venv/bin/python -m pytest tests/rehearsal/test_complete_run.py </dev/null
 
-slow: setup ## whole runs that CI leaves out: a drill, one approved by hand in a browser, a continuous ramp, Ctrl-C while applying
+slow: setup ## what CI leaves out for its time: a drill, approvals in a browser, a continuous ramp, Ctrl-C while applying, the dead-man alarm
 	.venv/bin/python -m pytest tests/rehearsal -m slow </dev/null
 
 bench: setup ## measure stopping, approving and analysing (about an hour; goes on where it stopped; BENCH=10x3 is shorter)

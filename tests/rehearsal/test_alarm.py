@@ -22,7 +22,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from deployments.automations import ALARM_BLOCK, automations
 from tests.integration.conftest import prefect_server
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.rehearsal, pytest.mark.slow, pytest.mark.timeout(300)]
 
 # Prefect's shortest for a trigger that waits for something that does not come; 45 minutes in the product.
 _OVERDUE = timedelta(seconds=10)
