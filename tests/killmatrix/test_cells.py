@@ -24,7 +24,12 @@ from tests.killmatrix.ways import die, janitor, small_disk
 from tests.killmatrix.world import World, until
 from tests.rehearsal.standing import PROJECT, Prefect
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(1200)]
+pytestmark = [
+    pytest.mark.rehearsal,
+    pytest.mark.timeout(1200),
+    # The stack's processes outlive whoever starts them again.
+    pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
+]
 
 _SCHEMA = json.loads((PROJECT / "docs" / "record.schema.json").read_text())
 # From dying to clean: 94 s until a silent run counts as crashed, the janitor's start, a destroy of 30 s with its tries.

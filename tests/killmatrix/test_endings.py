@@ -21,7 +21,13 @@ from tests.killmatrix.ways import janitor
 from tests.killmatrix.world import World, kill, until
 from tests.rehearsal.standing import PROJECT, Prefect
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(900), pytest.mark.usefixtures("aws")]
+pytestmark = [
+    pytest.mark.rehearsal,
+    pytest.mark.timeout(900),
+    pytest.mark.usefixtures("aws"),
+    # The stack's processes outlive whoever starts them again.
+    pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
+]
 
 _END_S = 400.0
 

@@ -26,7 +26,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
         shutil.copy(ROOT / name, root / name)
     layout = Layout(root)
     layout.venv.mkdir()
-    for name in ("bin", "lib"):
+    for name in ("bin", "lib", "pyvenv.cfg"):
         (layout.venv / name).symlink_to(Path(sys.prefix) / name)
     (layout.venv / "rampart-stamp").write_text(packages_key(layout))
     pnpm = root / "installed" / "pnpm"  # an installed one: the npm registry is not asked
