@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from deployments.rehearsal.processes import answers
 from tests.killmatrix.faults import Door
 from tests.killmatrix.moments import reach
 from tests.killmatrix.test_cells import is_clean
@@ -142,7 +143,7 @@ def test_a_run_is_taken_down_by_its_folder_alone_when_prefect_is_gone(world: Wor
     finally:
         world.restart("prefect", argv, environment)
         world.new_worker()
-    until(lambda: world.prefect.http.get("/health").is_success, "Prefect serves again", 120)
+    until(answers(f"{world.prefect.url}/api/health"), "Prefect serves again", 120)
     until(lambda: _asked_to_clean(world), "the lease is released", _END_S, poll_s=10)
 
 
