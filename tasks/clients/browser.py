@@ -36,11 +36,7 @@ _LOAD_S = 20.0
 _POLL_MS = 100
 # Grafana counts its running queries. Panels begin theirs a moment after they come into view, and a page that has not
 # begun has no count, so the count has to be there and to stay 0 for a second.
-_SETTLED = """() => {
-  const now = performance.now();
-  if (window.__grafanaRunningQueryCount !== 0 || window.rampartBusyAt === undefined) window.rampartBusyAt = now;
-  return now - window.rampartBusyAt > 1000;
-}"""
+_SETTLED_MS = 1000
 IDLE = """(quiet) => {
   const now = performance.now();
   if (window.__grafanaRunningQueryCount !== 0 || window.rampartBusyAt === undefined) window.rampartBusyAt = now;
@@ -53,7 +49,7 @@ _GO = """(address) => {
   window.history.replaceState(null, '', address);
   window.dispatchEvent(new PopStateEvent('popstate', { state: null }));
 }"""
-_MOVE_MS, _BEGIN_MS = 20_000, 1500
+_MOVE_MS, _BEGIN_MS = _LOAD_S * 1000, 1500
 _BLANK = "about:blank"
 _BANNERS = '[data-testid="data-testid Panel status error"], [data-testid="data-testid Alert error"]'
 
@@ -210,7 +206,7 @@ def _wait_until_settled(page: Page, go_on: Callable[[], bool], deadline: float) 
 
 def _settled(page: Page) -> bool:
     try:
-        return bool(page.evaluate(_SETTLED))
+        return bool(page.evaluate(IDLE, _SETTLED_MS))
     except BrowserError as error:
         # The page is going to another one, such as the log-in.
         if "context was destroyed" in str(error):

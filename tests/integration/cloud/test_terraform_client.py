@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -21,6 +21,7 @@ import pytest
 
 from tasks.clients.terraform import StateLocked, StateOfAnotherRun, StateUnreadable, Terraform
 from tests.integration.cloud.conftest import ROOT
+from tests.integration.serving import serving
 
 pytestmark = [
     pytest.mark.integration,
@@ -216,15 +217,8 @@ def remote_state() -> Iterator[tuple[str, list[str]]]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Handler) as address:
+        yield address, asked
 
 
 def settings(address: str) -> str:
