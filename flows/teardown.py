@@ -25,7 +25,7 @@ from tasks.ending import closed, deaf_to_interrupts, ending, teardowns
 from tasks.load import stop_all_load
 from tasks.log import run_logger
 from tasks.run import Run, find_run, reopen_run
-from tasks.teardown import list_left, tear_down
+from tasks.teardown import list_left, release_forgotten, tear_down
 from tasks.unfinished import drop_half_written, finished
 
 # Evidence has its own time limit, so that it never keeps a bill running. A 10,000-user ramp's samples are fetched in less.
@@ -97,7 +97,10 @@ def take_over(run: Run, why: str) -> None:
         why: what the journal is to say of it.
     """
     with ending(run) as finished_elsewhere:
-        if finished_elsewhere or finished(run):
+        if finished_elsewhere:
+            return
+        if finished(run):
+            release_forgotten(run)
             return
         run.journal.append("teardown", "note", text=why)
         drop_half_written(run)

@@ -76,6 +76,19 @@ def tear_down(run: Run) -> None:
         raise PhaseStopped(f"{problems[0]} (run {run.id})")
 
 
+def release_forgotten(run: Run) -> None:
+    """Release the lease of a run that was taken down completely while Prefect was silent; no other run's is touched.
+
+    Raises:
+        Unavailable: Prefect does not answer.
+    """
+    link = newest(run.environment_name)
+    if link is None or link.lease is None or link.lease.run_id != run.id or state_of(link)[0] is not LeaseState.STALE:
+        return
+    if take(run, link, TEARDOWN_MINUTES, "teardown") is not None:
+        release(run)
+
+
 def list_left(run: Run) -> list[Resource]:
     """List what carries the run's tag; nothing is deleted."""
     return [item.resource for item in sweep(account_of(run), run.environment.account_id, run.id, dry_run=True)]

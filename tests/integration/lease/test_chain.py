@@ -23,6 +23,7 @@ from blocks.perf_environment import PerfEnvironment
 from tasks.lease import give_up, keep, newest, release, renewing, require_lease, state_of, take
 from tasks.rules.lease import variable_name
 from tasks.run import Run
+from tasks.teardown import release_forgotten
 from tests.integration.ramp.conftest import parent_run
 
 pytestmark = pytest.mark.integration
@@ -93,6 +94,20 @@ def test_a_kept_lease_outlives_its_run_and_a_failed_teardown_lets_it_expire(run:
     assert link is not None
     assert link.lease is not None
     assert link.lease.leftover == ("vpc-1",)
+
+
+def test_the_forgotten_lease_of_a_run_taken_down_is_released_and_no_live_or_other_runs_is(
+    run: Run, tmp_path: Path
+) -> None:
+    assert take(run, None, 10) is not None
+    release_forgotten(run)
+    assert state_of(newest(run.environment_name))[0] is LeaseState.HELD
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(run.id, Completed(), force=True)
+    release_forgotten(run_of(tmp_path, run.environment_name))
+    assert state_of(newest(run.environment_name))[0] is LeaseState.STALE
+    release_forgotten(run)
+    assert state_of(newest(run.environment_name))[0] is LeaseState.FREE
 
 
 def test_a_lease_that_somebody_edited_into_nonsense_is_lost_and_stale(run: Run) -> None:

@@ -155,7 +155,15 @@ def test_lines_that_are_no_samples_are_counted_and_left_out(tmp_path: Path) -> N
     assert (converted.rows, converted.unreadable, converted.problem) == (2, 2, "")
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip at all", gzip.compress(b"one,two\n1,2\n"), gzip.compress(b"x")[:6]])
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"no gzip at all", id="no gzip"),
+        pytest.param(gzip.compress(b"one,two\n1,2\n"), id="other columns"),
+        pytest.param(gzip.compress(b"x")[:6], id="cut off"),
+    ],
+)
 def test_what_k6_did_not_write_is_no_data_and_leaves_no_file(content: bytes, tmp_path: Path) -> None:
     source = tmp_path / "samples.csv.gz"
     source.write_bytes(content)

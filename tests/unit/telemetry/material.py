@@ -128,4 +128,4 @@ def as_protobuf(document: Any) -> bytes:
 
 
 def as_gzip(body: bytes) -> bytes:
-    return gzip.compress(body)
+    return gzip.compress(body, mtime=0)
