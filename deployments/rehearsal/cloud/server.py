@@ -20,6 +20,18 @@ from deployments.rehearsal.cloud.tokens import Tokens
 HOST = "127.0.0.1"
 
 
+class _RegistryHandler(WSGIRequestHandler):
+    """Sends an answer's body at once; else it waits 40 ms for the client to acknowledge the head."""
+
+    disable_nagle_algorithm = True
+
+
+class _AwsHandler(MotoRequestHandler):
+    """As the registry's."""
+
+    disable_nagle_algorithm = True
+
+
 class PortTakenError(RuntimeError):
     """A port cannot be listened on."""
 
@@ -50,8 +62,8 @@ def serve(port: int, registry_port: int, account_id: str, data: Path) -> Iterato
         patch.install()
     repositories.install(f"{HOST}:{registry_port}", tokens, registry.forget_unused_blobs)
     with ExitStack() as stack:
-        stack.enter_context(_serving(registry_port, registry, WSGIRequestHandler))
-        stack.enter_context(_serving(port, DomainDispatcherApplication(create_backend_app), MotoRequestHandler))
+        stack.enter_context(_serving(registry_port, registry, _RegistryHandler))
+        stack.enter_context(_serving(port, DomainDispatcherApplication(create_backend_app), _AwsHandler))
         yield
 
 

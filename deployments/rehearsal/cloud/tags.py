@@ -1,6 +1,7 @@
 """Tags of EC2 resources: of all that exist and of nothing else, as a sweep for leftovers needs it.
 
-moto keeps the tags of what was deleted, and its tagging API leaves out addresses, key pairs and group rules.
+moto keeps the tags of what was deleted, and its tagging API leaves out addresses, key pairs and group rules. For the tags of
+one resource it looks through all tags of all resources, at each description of each: that is most of the time of an apply.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,7 +10,9 @@ from typing import Any
 
 from moto.core.resource_tagging import TaggedResource
 from moto.ec2.models import EC2Backend
+from moto.ec2.models.core import TaggedEC2Resource
 from moto.ec2.models.tags import TagBackend
+from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
 
 from deployments.rehearsal.cloud.patching import replace
 
@@ -33,6 +36,14 @@ def install() -> None:
     def iter_tagged_resources(backend: EC2Backend) -> Iterator[TaggedResource]:
         return _resources(backend, original_iterate)
 
+    def get_tags(resource: Any) -> list[dict[str, str]]:
+        kind = EC2_PREFIX_TO_RESOURCE.get(get_prefix(resource.id), "") if resource.id else ""
+        return [
+            {"resource_id": resource.id, "key": key, "value": value, "resource_type": kind}
+            for key, value in dict(resource.ec2_backend.tags.get(resource.id, {})).items()
+        ]
+
+    replace(TaggedEC2Resource, "get_tags", get_tags)
     replace(TagBackend, "describe_tags", describe_tags)
     replace(EC2Backend, "iter_tagged_resources", iter_tagged_resources)
 

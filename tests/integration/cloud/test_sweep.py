@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,14 @@ OTHERS = {
 }
 
 
+@cache
+def session() -> boto3.Session:
+    """One for all tests: a session reads the models of its services, a second for EC2's alone."""
+    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
+
+
 def account(endpoint: str) -> Account:
-    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
-    return Account(session, REGION, endpoint)
+    return Account(session(), REGION, endpoint)
 
 
 def outcomes(swept: tuple[Swept, ...]) -> Counter[Outcome]:
