@@ -189,5 +189,5 @@ def _own_page(phase: str) -> str:
 
 def _keep(run: Run, phase: str, decision: Decision) -> Decision:
     run.journal.append(phase, "decision", **decision.model_dump())
-    get_run_logger().info("%s: %s, by %s", decision.asked, decision.answer, decision.by)
+    get_run_logger().info("%s %s, by %s", decision.asked, decision.answer, decision.by)
     return decision

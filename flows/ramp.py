@@ -159,7 +159,7 @@ def _rise(  # noqa: PLR0913, PLR0917 - the form of a ramp
     run: Run, watch: LoadWatch, ascent: Ascent, start: int, advance: Advance, auto_until: int
 ) -> None:
     """Go from stage to stage until the last one is released, somebody halts, or the guard stops the load."""
-    progress = create_progress_artifact(progress=0.0, key=f"progress-{run.id}", description="Stages of the ramp")
+    progress = create_progress_artifact(progress=0.0, key="progress", description="Stages of the ramp")
     assert isinstance(progress, UUID)
     levels = watch.plan.levels
     for below in range(1, start):

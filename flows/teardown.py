@@ -150,7 +150,7 @@ def _report(run: Run) -> None:
 def _listed(run: Run) -> State[Any]:
     left = list_left(run)
     text = "\n".join(["| kind | id |", "|---|---|", *(f"| {item.kind} | `{item.id}` |" for item in left)])
-    create_markdown_artifact(text, key=f"left-{run.id}", description=f"What carries the tag of run {run.id}.")
+    create_markdown_artifact(text, key="left", description=f"What carries the tag of run {run.id}.")
     return Completed(message=f"{len(left)} things carry the run's tag; nothing was deleted")
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
 
 from blocks.models.checklist import PHASES
 from blocks.models.record import Record
@@ -19,7 +19,7 @@ _logger = logging.getLogger("rampart")
 
 def show_checklist(run: Run) -> None:
     """Show the living checklist on the parent's page, phase by phase."""
-    _show(run, f"checklist-{run.id}", "The checklist of this run.", checklist(run.record()))
+    _show(run, "checklist", "The checklist of this run.", checklist(run.record()))
 
 
 def checklist(record: Record) -> str:
@@ -38,17 +38,17 @@ def checklist(record: Record) -> str:
 
 def show_question(run: Run, text: str) -> None:
     """Show on the parent's page what is asked, or that nothing is."""
-    _show(run, f"question-{run.id}", "What this run waits for.", text)
+    _show(run, "question", "What this run waits for.", text)
 
 
 def show_scorecard(run: Run) -> None:
     """Show the stages' numbers on the parent's page."""
-    _show(run, f"scorecard-{run.id}", "The stages of the ramp.", scorecard(run.record()))
+    _show(run, "scorecard", "The stages of the ramp.", scorecard(run.record()))
 
 
 def show_links(run: Run) -> None:
     """Show what to open in tabs on the parent's page."""
-    _show(run, f"links-{run.id}", "Open these in tabs.", link_list(run.record()) or "No links yet.")
+    _show(run, "links", "Open these in tabs.", link_list(run.record()) or "No links yet.")
 
 
 def link_list(record: Record) -> str:
@@ -58,7 +58,7 @@ def link_list(record: Record) -> str:
 
 def show_triage(run: Run, table: str) -> None:
     """Show the last triage with its queries on the parent's page."""
-    _show(run, f"triage-{run.id}", "The matrix at the last breach.", table)
+    _show(run, "triage", "The matrix at the last breach.", table)
 
 
 def scorecard(record: Record) -> str:
@@ -97,7 +97,10 @@ def _show(run: Run, key: str, description: str, data: str) -> None:
     """Create or update an artifact of the parent; a Prefect that does not answer must not end a run."""
     try:
         with get_client(sync_client=True) as client:
-            known = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])))
+            own = ArtifactFilter(
+                key=ArtifactFilterKey(any_=[key]), flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(run.id)])
+            )
+            known = client.read_artifacts(artifact_filter=own)
             if known:
                 client.update_artifact(known[0].id, ArtifactUpdate(data=data, description=description))
             else:

@@ -36,7 +36,7 @@ def install() -> None:
     def iter_tagged_resources(backend: EC2Backend) -> Iterator[TaggedResource]:
         return _resources(backend, original_iterate)
 
-    def get_tags(resource: Any) -> list[dict[str, str]]:
+    def get_tags(resource: Any) -> list[dict[str, str]]:  # noqa: ANN401 - any of moto's, which share no type with an id
         kind = EC2_PREFIX_TO_RESOURCE.get(get_prefix(resource.id), "") if resource.id else ""
         return [
             {"resource_id": resource.id, "key": key, "value": value, "resource_type": kind}
