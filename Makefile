@@ -51,7 +51,7 @@ lint: setup ## style, types and import contracts
 	.venv/bin/lint-imports
 
 test: lint ## lint, then unit and integration tests
-	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/integration
+	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/integration tests/unit
 
 ci: ## test, then runs that are stopped, refused and clicked through, then a rehearsal and the tests of its result
 	@$(MAKE) --no-print-directory test </dev/null
