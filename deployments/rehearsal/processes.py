@@ -80,11 +80,27 @@ def end(identities: Sequence[dict[str, float | int | str]], patience_s: float = 
             family += process.children(recursive=True)
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGTERM)
-    _, left = psutil.wait_procs(family, timeout=patience_s)
+    left = _await(family, patience_s)
     for process in left:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(left, timeout=_END_S)
+    _await(left, _END_S)
+
+
+def _await(family: Sequence[psutil.Process], patience_s: float) -> list[psutil.Process]:
+    """Wait until processes have ended, and return those that have not; one whose parent does not ask for it has."""
+    deadline = time.monotonic() + patience_s
+    while (left := [process for process in family if not _ended(process)]) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    psutil.wait_procs(family, timeout=0)
+    return left
+
+
+def _ended(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def last_line(name: str) -> str:
