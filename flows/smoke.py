@@ -35,7 +35,7 @@ def smoke(run_id: str, environment: str, profile: str, *, attempt: int = 1) -> S
         summary = run.evidence / name / "summary.json"
         with check(run, "smoke.run") as checking:
             result = run_smoke(run, name)
-            checking.judge(judge_exit(result["exit_code"], result["error"]), summary)
+            checking.judge(judge_exit(result["exit_code"], result["error"], result["metrics"]), summary)
         metrics = result["metrics"]
         run.journal.append("smoke", "smoke", numbers=smoke_numbers(metrics))
         started, ended = (datetime.fromisoformat(result[key]) for key in ("started", "ended"))

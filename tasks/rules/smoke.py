@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,17 +12,38 @@ from blocks.models.verdict import Judgement, failed, inconclusive, passed
 
 # k6's exit code for crossed thresholds (facts on k6).
 _THRESHOLDS = 99
+# What stands before the operator in a threshold: avg, min, med, max, p(95), rate, count, value.
+_AGGREGATE = re.compile(r"[a-z]+(\([\d.]+\))?")
 
 Metrics = Mapping[str, Mapping[str, Any]]
 """``metrics`` of k6's --summary-export."""
 
 
-def judge_exit(code: int, error: str) -> Judgement:
-    """Judge k6's exit code."""
+def judge_exit(code: int, error: str, metrics: Metrics) -> Judgement:
+    """Judge k6's exit code; crossed thresholds are named with what was observed."""
     if code == 0:
         return passed("k6 ended with exit code 0")
-    why = "thresholds of the script were crossed" if code == _THRESHOLDS else (error or "see k6.log")
+    why = error or "see k6.log"
+    if code == _THRESHOLDS:
+        why = f"thresholds of the script were crossed: {'; '.join(_crossed(metrics)) or 'see k6.log'}"
     return failed(f"k6 ended with exit code {code}: {why}; wanted is 0.")
+
+
+def _crossed(metrics: Metrics) -> list[str]:
+    """Return the crossed thresholds; --summary-export says true of a threshold that was crossed."""
+    return [
+        f"{name} {limit} (observed {_observed(metric, limit)})"
+        for name, metric in metrics.items()
+        for limit, crossed in metric.get("thresholds", {}).items()
+        if crossed
+    ]
+
+
+def _observed(metric: Mapping[str, Any], limit: str) -> str:
+    """Return the value a threshold judges: ``p(95)<200`` is about ``p(95)``; a rate's and a gauge's is ``value``."""
+    aggregate = _AGGREGATE.match(limit.strip())
+    value = metric.get(aggregate.group() if aggregate else "", metric.get("value"))
+    return "a value the summary does not hold" if value is None else f"{value:.4g}"
 
 
 def judge_scenarios(metrics: Metrics, wanted: Sequence[str]) -> Judgement:

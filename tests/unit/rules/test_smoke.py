@@ -36,9 +36,24 @@ def _p95(scenario: str, value: float) -> dict[str, dict[str, Any]]:
     ],
 )
 def test_only_exit_code_0_passes(code: int, error: str, verdict: str, said: str) -> None:
-    judged = judge_exit(code, error)
+    judged = judge_exit(code, error, {})
     assert judged.verdict is Verdict(verdict)
     assert said in judged.detail
+
+
+def test_crossed_thresholds_are_named_with_what_was_observed() -> None:
+    metrics = {
+        "http_req_duration{scenario:signin}": {"p(95)": 313.476, "thresholds": {"p(95)<200": True, "p(95)<500": False}},
+        "http_req_failed": {"passes": 3, "value": 0.0123, "thresholds": {"rate<0.01": True}},
+        "iterations": {"count": 12, "rate": 1.5, "thresholds": {"count>=20": True}},
+        "checks": {"value": 1, "thresholds": {"rate>0.99": False}},
+    }
+    judged = judge_exit(99, "", metrics)
+    assert judged.detail == (
+        "k6 ended with exit code 99: thresholds of the script were crossed: "
+        "http_req_duration{scenario:signin} p(95)<200 (observed 313.5); http_req_failed rate<0.01 (observed 0.0123); "
+        "iterations count>=20 (observed 12); wanted is 0."
+    )
 
 
 def test_every_scenario_has_to_iterate() -> None:
