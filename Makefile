@@ -67,5 +67,7 @@ bench: setup ## measure stopping, approving and analysing (about an hour; goes o
 	.venv/bin/python -m pytest tests/bench -s </dev/null
 
 clean: ## remove what setup and rehearsals made; results in runs/ stay
-	@if [ -d .rehearsal ] && [ -x .venv/bin/python ]; then .venv/bin/python -m deployments.rehearsal down; fi
+	@if [ -x .venv/bin/python ]; then for stack in .rehearsal/stack.json .rehearsal/*/stack.json; do \
+		if [ -f "$$stack" ]; then REHEARSAL_HOME="$${stack%/stack.json}" .venv/bin/python -m deployments.rehearsal down; fi; \
+	done; fi
 	rm -rf .venv .tools .rehearsal .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,4 +1,8 @@
-"""Where the rehearsal keeps its things: everything below .rehearsal, results below runs."""
+"""Where the rehearsal keeps its things: everything below its home, results below runs.
+
+The home is .rehearsal, or what REHEARSAL_HOME names: two stacks on one machine have a home each. A home of its own has its
+runs too, because a janitor ends every run that its Prefect does not know.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,9 @@ import platform
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
-HOME = PROJECT / ".rehearsal"
-RUNS = PROJECT / "runs"
+_DEFAULT_HOME = (PROJECT / ".rehearsal").resolve()
+HOME = Path(os.environ.get("REHEARSAL_HOME") or _DEFAULT_HOME).resolve()
+RUNS = PROJECT / "runs" if HOME == _DEFAULT_HOME else HOME / "runs"
 TOOLS = PROJECT / ".tools"
 CHECKOUT_SOURCE = PROJECT / "deployments" / "rehearsal" / "checkout"
 CHECKOUT = HOME / "checkout"

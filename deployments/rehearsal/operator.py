@@ -90,7 +90,7 @@ class Operator:
                 self._answer(client, events)
                 if not self._by_hand and time.monotonic() - quiet_since > _SILENCE_S:
                     raise Failed(
-                        f"The run has written nothing for {_SILENCE_S:g} s; look at its page and at .rehearsal/logs/worker-rampart.log."
+                        f"The run has written nothing for {_SILENCE_S:g} s; look at its page and at {layout.LOGS / 'worker-rampart.log'}."
                     )
                 time.sleep(_POLL_S)
 
@@ -111,7 +111,7 @@ class Operator:
                 return
             time.sleep(_POLL_S)
         self._say(
-            f"cost      the cost check did not end within {_COST_S:g} s; look at its page and at .rehearsal/logs/worker.log"
+            f"cost      the cost check did not end within {_COST_S:g} s; look at its page and at {layout.LOGS / 'worker-rampart.log'}"
         )
 
     def cancel(self, run_id: UUID) -> None:
@@ -134,7 +134,7 @@ class Operator:
                     return
                 time.sleep(_POLL_S)
         raise Failed(
-            f"The cancelled run did not finish its teardown within {_CANCEL_S:g} s; look at .rehearsal/logs/worker-rampart.log."
+            f"The cancelled run did not finish its teardown within {_CANCEL_S:g} s; look at {layout.LOGS / 'worker-rampart.log'}."
         )
 
     def _answer(self, client: SyncPrefectClient, events: Sequence[Event]) -> None:
@@ -197,7 +197,7 @@ def _choices(client: SyncPrefectClient, run: FlowRun) -> list[str]:
 
 
 def point_latest_at(run_id: UUID) -> None:
-    """Make runs/latest name a run; replaced at once."""
+    """Make latest of the runs folder name a run; replaced at once."""
     part = layout.RUNS / ".latest.part"
     part.unlink(missing_ok=True)
     part.symlink_to(Path(str(run_id)))

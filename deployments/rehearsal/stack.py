@@ -107,6 +107,7 @@ class Stack:
             "RAMPART_DIRECTORY": str(layout.PROJECT),
             "TF_CLI_CONFIG_FILE": str(layout.TOOLS / "terraformrc"),
             "GRAFANA_TOKEN": self.grafana_token,
+            "REHEARSAL_HOME": str(layout.HOME),
             "REHEARSAL_COST_TAGS": "rampart_run_id",
             "REHEARSAL_HOST_KEYS": str(layout.KEYS / "host_key.pub"),
         }

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from deployments.rehearsal import layout
 from tests.rehearsal.standing import PROJECT, Prefect
 
 
@@ -18,7 +19,7 @@ def prefect() -> Iterator[Prefect]:
     up = subprocess.run([*rehearsal, "up"], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert up.returncode == 0, up.stdout + up.stderr
     try:
-        ports = json.loads((PROJECT / ".rehearsal" / "stack.json").read_text())["ports"]
+        ports = json.loads(layout.STATE.read_text())["ports"]
         running = Prefect(f"http://127.0.0.1:{ports['prefect']}")
         with running.http:
             yield running

@@ -11,6 +11,8 @@ from typing import Any
 
 import httpx
 
+from deployments.rehearsal import layout
+
 PROJECT = Path(__file__).parents[2]
 
 
@@ -48,7 +50,7 @@ class Prefect:
             meanwhile()
             assert time.monotonic() < deadline, state
             time.sleep(0.5)
-        file = PROJECT / "runs" / run_id / "record.json"
+        file = layout.RUNS / run_id / "record.json"
         return state, json.loads(file.read_text()) if file.exists() else None
 
     def paused(self) -> list[dict[str, Any]]:

@@ -14,9 +14,10 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from blocks.models.checklist import CHECKLIST
+from deployments.rehearsal import layout
 
 PROJECT = Path(__file__).parents[2]
-LATEST = PROJECT / "runs" / "latest"
+LATEST = layout.RUNS / "latest"
 
 pytestmark = pytest.mark.rehearsal
 

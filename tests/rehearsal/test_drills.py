@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from deployments.rehearsal import layout
 from deployments.rehearsal.drills.faults import DECISIONS
 
 PROJECT = Path(__file__).parents[2]
-LATEST = PROJECT / "runs" / "latest"
+LATEST = layout.RUNS / "latest"
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.slow, pytest.mark.timeout(900)]
 

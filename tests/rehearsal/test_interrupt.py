@@ -12,16 +12,18 @@ from pathlib import Path
 import psutil
 import pytest
 
+from deployments.rehearsal import layout
+
 PROJECT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
 
 
-def _processes_of_the_checkout() -> list[str]:
+def _processes_of_the_stack() -> list[str]:
     found = []
-    for process in psutil.process_iter(["cmdline", "pid"]):
-        line = " ".join(process.info["cmdline"] or [])
-        if ".rehearsal/" in line or "deployments.rehearsal" in line or f"{PROJECT}/.venv/bin/python -m prefect" in line:
+    for process in psutil.process_iter(["cmdline", "environ", "pid"]):
+        line, environment = " ".join(process.info["cmdline"] or []), process.info["environ"] or {}
+        if f"{layout.HOME}/" in line or environment.get("REHEARSAL_HOME") == str(layout.HOME):
             found.append(f"{process.info['pid']} {line[:120]}")
     return found
 
@@ -29,7 +31,7 @@ def _processes_of_the_checkout() -> list[str]:
 @pytest.mark.parametrize("moment", [pytest.param("Apply the plan", marks=pytest.mark.slow), "stage 2 rises"])
 def test_ctrl_c_tears_down_and_leaves_nothing(moment: str, tmp_path: Path) -> None:
     log = tmp_path / "rehearsal.log"
-    before = set(_processes_of_the_checkout())
+    before = set(_processes_of_the_stack())
     with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "deployments.rehearsal", "run"], cwd=PROJECT, stdout=output, stderr=subprocess.STDOUT
@@ -42,9 +44,9 @@ def test_ctrl_c_tears_down_and_leaves_nothing(moment: str, tmp_path: Path) -> No
     process.send_signal(signal.SIGINT)
     assert process.wait(300) == 130, log.read_text()[-3000:]
     assert "Traceback" not in log.read_text()
-    record = json.loads((PROJECT / "runs" / "latest" / "record.json").read_text())
+    record = json.loads((layout.RUNS / "latest" / "record.json").read_text())
     assert record["verdict"] != "PASS"
     assert record["teardown"]["verdict"] == "PASS", record["teardown"]
     assert record["teardown"]["leftover"] == []
-    assert (PROJECT / "runs" / "latest" / "report.html").is_file()
-    assert set(_processes_of_the_checkout()) - before == set()
+    assert (layout.RUNS / "latest" / "report.html").is_file()
+    assert set(_processes_of_the_stack()) - before == set()

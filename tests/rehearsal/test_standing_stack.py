@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.rehearsal.standing import PROJECT, Prefect
-
-CHECKOUT = PROJECT / ".rehearsal" / "checkout"
+from deployments.rehearsal import layout
+from tests.rehearsal.standing import Prefect
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
 
@@ -65,7 +64,7 @@ def fails_with(prefect: Prefect, sentences: tuple[str, ...]) -> dict[str, Any]:
 def fails_before_apply(prefect: Prefect, *sentences: str) -> None:
     record = fails_with(prefect, sentences)
     assert not resources_made(record)
-    assert (PROJECT / "runs" / record["run_id"] / "report.html").is_file()
+    assert (layout.RUNS / record["run_id"] / "report.html").is_file()
 
 
 def test_a_missing_checkout_ends_before_anything_is_provisioned(prefect: Prefect) -> None:
@@ -74,17 +73,17 @@ def test_a_missing_checkout_ends_before_anything_is_provisioned(prefect: Prefect
 
 
 def test_broken_tfvars_end_before_anything_is_provisioned(prefect: Prefect) -> None:
-    with rewritten(CHECKOUT / "terraform" / "perf" / "terraform.tfvars", "admin_cidrs = [\n"):
+    with rewritten(layout.CHECKOUT / "terraform" / "perf" / "terraform.tfvars", "admin_cidrs = [\n"):
         fails_before_apply(prefect, "terraform.tfvars does not parse", "terraform.tfvars.example")
 
 
 def test_the_whole_internet_is_refused(prefect: Prefect) -> None:
-    with rewritten(CHECKOUT / "terraform" / "perf" / "terraform.tfvars", 'admin_cidrs = ["0.0.0.0/0"]\n'):
+    with rewritten(layout.CHECKOUT / "terraform" / "perf" / "terraform.tfvars", 'admin_cidrs = ["0.0.0.0/0"]\n'):
         fails_before_apply(prefect, "the whole internet")
 
 
 def test_a_script_that_does_not_parse_ends_before_anything_is_provisioned(prefect: Prefect) -> None:
-    with rewritten(CHECKOUT / "tests-perf" / "profiles" / "stepped-ramp.js", "export const options = {\n"):
+    with rewritten(layout.CHECKOUT / "tests-perf" / "profiles" / "stepped-ramp.js", "export const options = {\n"):
         fails_before_apply(prefect, "k6 cannot read tests-perf/profiles/stepped-ramp.js")
 
 
@@ -93,7 +92,7 @@ def test_a_script_with_one_level_ends_before_anything_is_provisioned(prefect: Pr
         "export const options = { scenarios: { signin: { executor: 'constant-vus', vus: 100, duration: '1m', exec: 'signin' } } };\n"
         "export function signin() {}\n"
     )
-    with rewritten(CHECKOUT / "tests-perf" / "profiles" / "stepped-ramp.js", script):
+    with rewritten(layout.CHECKOUT / "tests-perf" / "profiles" / "stepped-ramp.js", script):
         fails_before_apply(prefect, "holds 1 load level(s)", "at least two levels")
 
 
