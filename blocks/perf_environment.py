@@ -59,6 +59,13 @@ class PerfEnvironment(SchemaOnce, Block):
     quotas: QuotaCodes = Field(default_factory=QuotaCodes, description="Service quotas to look at.")
     cost: CostCheck = Field(default_factory=CostCheck, description="The estimate, and the cost check after a day.")
     ssh: SshAccess = Field(default_factory=SshAccess, description="Access to the hosts.")
+    ready_timeout_s: float = Field(
+        600.0,
+        gt=0,
+        le=3600,
+        description="Seconds after apply until the hosts must answer SSH, the SUT's engine its commands, and Prometheus, "
+        "Grafana and Jaeger HTTP: cloud-init takes minutes.",
+    )
     services: Services = Field(default_factory=Services, description="What runs on the SUT.")
     observability: Observability = Field(default_factory=Observability, description="Where the run is watched.")
     metrics: MetricNames = Field(default_factory=MetricNames, description="What the metrics are called.")

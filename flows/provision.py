@@ -19,6 +19,7 @@ from tasks.images import IMAGE_TAG, build_and_push, judge_images, log_in_to_regi
 from tasks.infrastructure import api_url, apply_plan, judge_outputs, loadgen_addresses, read_outputs
 from tasks.lease import require_lease
 from tasks.load import install_load_generators, read_users_file
+from tasks.ready import wait_until_ready
 from tasks.run import Run
 from tasks.sut import judge_services, judge_users, prepare_database, seed_users, start_services, wait_for_health
 
@@ -36,7 +37,11 @@ def provision(
             made = apply_plan(run)
             checking.judge(passed(f"{made} resources made, as planned and approved"))
         with check(run, "provision.outputs") as checking:
-            checking.judge(judge_outputs(read_outputs(run)))
+            judgement = judge_outputs(read_outputs(run))
+            if judgement.passed:
+                seconds = wait_until_ready(run)
+                judgement = passed(f"{judgement.detail}; all answered {seconds:.0f} s after apply")
+            checking.judge(judgement)
         run.journal.append(
             "provision",
             "fact",

@@ -8,7 +8,7 @@ from typing import Any
 from prefect import task
 from prefect.logging import get_run_logger
 
-from blocks.models.errors import Failed, Refused
+from blocks.models.errors import Failed, Refused, Unavailable
 from blocks.models.verdict import Judgement, failed, passed
 from tasks.account import account_of
 from tasks.clients.hosts import Host
@@ -173,9 +173,9 @@ def _connect(run: Run, address: str, instance_output: str, number: int) -> Host:
         if not keys:
             keys = account_of(run).host_keys(instance)
         if not keys:
-            raise Failed(
-                f"The console output of instance {instance} holds no SSH host keys yet, and unknown hosts are rejected; "
-                "wait a minute and try again, or set ssh.known_hosts."
+            raise Unavailable(
+                f"The console output of instance {instance} holds no SSH host keys yet, and unknown hosts are rejected: "
+                "cloud-init writes them when it ends; wait for it, or set ssh.known_hosts."
             )
         _HOST_KEYS[run.id, instance] = keys
     host = Host(address, access, keys)

@@ -39,7 +39,7 @@ CHECKLIST: tuple[ChecklistItem, ...] = _items(
     ("preflight.quotas", "The region has room for VPCs, addresses and vCPUs"),
     ("preflight.tools", "The tools are installed and fit the load generator"),
     ("provision.apply", "The approved plan is applied"),
-    ("provision.outputs", "Terraform's outputs are complete"),
+    ("provision.outputs", "Terraform's outputs are complete, and what they name answers"),
     ("provision.registry_login", "The container engine is logged in to the registry"),
     ("provision.images", "Six images are built and pushed for the SUT's architecture"),
     ("provision.services", "The SUT runs the images that were pushed"),

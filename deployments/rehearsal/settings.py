@@ -26,6 +26,8 @@ _BUCKET = "rampart-evidence"
 _LOAD, _TIME = 0.01, 1 / 60
 # The system shares two cores with Prefect, Terraform and a browser: a stall of half a second is the machine's, not its own.
 _SIGNIN_WINDOW_S = 20.0
+# Nothing boots here: what does not answer within a minute is broken.
+_READY_S = 60.0
 # Instead of a day.
 _COST_CHECK_S = 0.5
 
@@ -97,6 +99,7 @@ def _environment(stack: Stack, credentials: AwsCredentials, evidence_store: S3Bu
             private_key=layout.KEYS / "id_ed25519",
             work_directory=str(layout.LOADGEN),
         ),
+        ready_timeout_s=_READY_S,
         services=Services(
             compose_directory=str(layout.COMPOSE),
             api_port=ports["api"],

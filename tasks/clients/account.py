@@ -127,10 +127,12 @@ class Account:
         }
 
     def host_keys(self, instance_id: str) -> str:
-        """Return the host keys that cloud-init wrote to an instance's console, as known_hosts lines without a name."""
+        """Return the host keys that cloud-init wrote to an instance's console, as known_hosts lines without a name.
+
+        Empty until cloud-init has written them.
+        """
         with sentences("ec2:GetConsoleOutput"):
-            answer = self.client("ec2").get_console_output(InstanceId=instance_id)
-        text = _console_text(str(answer.get("Output", "")))
+            text = _console_text(str(self._console(instance_id).get("Output", "")))
         begin, end = "-----BEGIN SSH HOST KEY KEYS-----", "-----END SSH HOST KEY KEYS-----"
         return text.partition(begin)[2].partition(end)[0].strip()
 
@@ -152,6 +154,17 @@ class Account:
         with sentences("ecr:DescribeImages"):
             answer = self.client("ecr").describe_images(repositoryName=repository)
         return {tag: image["imageDigest"] for image in answer["imageDetails"] for tag in image.get("imageTags", [])}
+
+    def _console(self, instance_id: str) -> dict[str, Any]:
+        """Ask for the console as it is now; without Latest it is minutes old, or empty, but older instance types know no other."""
+        ec2 = self.client("ec2")
+        try:
+            answer: dict[str, Any] = ec2.get_console_output(InstanceId=instance_id, Latest=True)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "UnsupportedOperation":
+                raise
+            answer = ec2.get_console_output(InstanceId=instance_id)
+        return answer
 
     def _all(self, operation: str, collection: str) -> list[Any]:
         with sentences(f"ec2:{operation}"):
