@@ -31,8 +31,8 @@ B = TypeVar("B", PerfEnvironment, LoadProfile)
 _logger = logging.getLogger("rampart")
 # The blocks this process loaded last: a teardown goes on with them while Prefect does not answer.
 _LOADED: dict[tuple[str, str], tuple[PerfEnvironment, LoadProfile]] = {}
-# Kept free on the disk from the start and given back at the end: a teardown has to write its journal and Terraform's
-# log, and the report its page, also when evidence filled the disk. All are well below it.
+# Kept free on the disk from the start and given back when the teardown begins: Terraform's log and the report have to be
+# written also when evidence filled the disk, and are well below it. The journal, which comes first, has a reserve of its own.
 _RESERVE_BYTES = 16 * 2**20
 _SECRET_FREE: dict[str, Any] = {
     "aws_access_key_id": None, "aws_secret_access_key": None, "aws_session_token": None, "grafana_token": "",
@@ -171,6 +171,7 @@ def lay_out(run: Run) -> None:
         "environment": environment, "profile": profile,
     }  # fmt: skip
     (run.folder / "blocks.json").write_text(json.dumps(blocks, indent=1, sort_keys=True))
+    run.journal.reserve()
     (run.folder / "reserve").write_bytes(bytes(_RESERVE_BYTES))
 
 

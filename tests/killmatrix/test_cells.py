@@ -16,11 +16,12 @@ from typing import Any
 import jsonschema
 import pytest
 
+from tests.disks import small_disk
 from tests.killmatrix import results
 from tests.killmatrix.cells import MATRIX, SHORT, Cell
 from tests.killmatrix.faults import Door
 from tests.killmatrix.moments import reach
-from tests.killmatrix.ways import die, janitor, small_disk
+from tests.killmatrix.ways import die, janitor
 from tests.killmatrix.world import World, until
 from tests.rehearsal.standing import PROJECT, Prefect
 
@@ -34,6 +35,8 @@ pytestmark = [
 _SCHEMA = json.loads((PROJECT / "docs" / "record.schema.json").read_text())
 # From dying to clean: 94 s until a silent run counts as crashed, the janitor's start, a destroy of 30 s with its tries.
 _CLEAN_S = 420.0
+# Room for a run, its reserves included.
+_DISK_MB = 96
 _FULL = os.environ.get("KILLMATRIX") == "full"
 _CELLS = [
     pytest.param(cell, repeat, id=f"{cell}-{repeat}")
@@ -48,7 +51,7 @@ def world(prefect: Prefect, tmp_path: Path, request: pytest.FixtureRequest) -> I
     if request.node.callspec.params["cell"].way != "disk-full":
         yield found
         return
-    with small_disk(tmp_path / "runs") as folder, prefect.changed(runs_folder=str(folder)):
+    with small_disk(tmp_path / "runs", _DISK_MB) as folder, prefect.changed(runs_folder=str(folder)):
         found.runs = folder
         yield found
 

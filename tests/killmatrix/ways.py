@@ -6,11 +6,10 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from subprocess import run as execute
 
 import psutil
 
+from tests.disks import fill
 from tests.killmatrix.cells import Way
 from tests.killmatrix.faults import Door
 from tests.killmatrix.world import World, kill, until
@@ -122,8 +121,7 @@ def _say_nothing(world: World, _: Door) -> None:
 
 
 def _fill(world: World, _: Door) -> None:
-    filler = world.runs / "filler"
-    execute(["dd", "if=/dev/zero", f"of={filler}", "bs=64k"], capture_output=True, check=False)
+    fill(world.runs)
 
 
 @contextmanager
@@ -145,17 +143,6 @@ def janitor(world: World) -> None:
     """Let the janitor look, as it does every 15 minutes."""
     found = world.prefect.ask("GET", "/deployments/name/janitor/janitor")
     world.prefect.ask("POST", f"/deployments/{found['id']}/create_flow_run", json={})
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A disk of 96 MB for the runs; needs the right to mount."""
-    folder.mkdir()
-    execute(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(folder)], check=True)
-    try:
-        yield folder
-    finally:
-        execute(["umount", "-l", str(folder)], check=True)
 
 
 _WAYS: dict[Way, Callable[[World, Door], None]] = {

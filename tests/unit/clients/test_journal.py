@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tasks.clients.journal import Journal
+from tests.disks import fill, small_disk
 
 _ROOT = Path(__file__).parents[3]
 _WRITERS = 4
@@ -147,3 +148,29 @@ def _append_beyond(path: Path) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     with pytest.raises(OSError, match="could not be written"):
         Journal(path).append("ramp", "note", text="x" * 5000)
+
+
+def test_on_a_full_disk_the_lines_of_the_ending_are_written_while_others_take_what_becomes_free(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 4) as disk:
+        journal = Journal(disk / "journal.jsonl")
+        journal.reserve()
+        journal.append("ramp", "note", text="before")
+        fill(disk)
+        written = []
+        for number in range(40):
+            written.append(journal.append("teardown", "note", text="x" * 5000, number=number))
+            fill(disk)
+        events, unreadable = journal.read()
+        assert (list(events[1:]), unreadable) == (written, 0)
+
+
+def test_when_the_reserve_is_used_up_too_an_event_is_refused_whole(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 4) as disk:
+        journal = Journal(disk / "journal.jsonl")
+        journal.reserve()
+        journal.append("ramp", "note", text="before")
+        fill(disk)
+        with pytest.raises(OSError, match="could not be written"):
+            journal.append("ramp", "note", text="x" * 2**22)
+        events, unreadable = journal.read()
+        assert ([event.data["text"] for event in events], unreadable) == (["before"], 0)
