@@ -20,6 +20,7 @@ from tests.disks import small_disk
 from tests.killmatrix import results
 from tests.killmatrix.cells import MATRIX, SHORT, Cell
 from tests.killmatrix.faults import Door
+from tests.killmatrix.measures import janitor_helped, seconds_from_heartbeat, seconds_to_teardown
 from tests.killmatrix.moments import reach
 from tests.killmatrix.ways import die, janitor
 from tests.killmatrix.world import World, until
@@ -111,21 +112,18 @@ def _until_clean(world: World, cell: Cell, died: float) -> dict[str, Any]:
         janitor(world)
         until(clean, f"nothing is left after {cell} and the janitor", _CLEAN_S, poll_s=1.0)
     seconds = round(time.monotonic() - died, 1)
-    record = world.record()
+    record, events = world.record(), world.events()
+    # Of a run whose worker lives, the worker says that it died.
+    beats = world.heartbeats() if cell.way == "kill-both" else []
     errors = list(jsonschema.Draft202012Validator(_SCHEMA).iter_errors(record))
     return {
         "seconds_to_clean": seconds,
         "leftovers": world.left(),
         "record_valid": not errors and record["run_id"] == world.run_id,
         "report_exists": (world.folder / "report.html").stat().st_size > 0,
-        "seconds_to_teardown": _seconds_to_teardown(world, died),
+        "seconds_to_teardown": seconds_to_teardown(events, died),
+        "seconds_from_heartbeat": seconds_from_heartbeat(events, died, beats),
+        "janitor_helped": janitor_helped(events),
         "verdict": record.get("verdict"),
         "reason": record.get("reason"),
     }
-
-
-def _seconds_to_teardown(world: World, died: float) -> float | None:
-    """Return how long it took until the teardown began, by the clock that both processes share."""
-    begun = [event.mono_s for event in world.events() if event.kind == "phase_started" and event.phase == "teardown"]
-    later = [moment for moment in begun if moment >= died]
-    return round(later[0] - died, 1) if later else None

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,15 @@ class World:
             links, key=lambda link: int(link["name"].rsplit("_", 1)[1]), default={"value": {}}
         )["value"]
         return newest
+
+    def heartbeats(self) -> list[datetime]:
+        """When the run said that it lives, as Prefect keeps it."""
+        asked = {
+            "event": {"name": ["prefect.flow-run.heartbeat"]},
+            "resource": {"id": [f"prefect.flow-run.{self.run_id}"]},
+        }
+        found = self.prefect.ask("POST", "/events/filter", json={"filter": asked, "limit": 50})["events"]
+        return [datetime.fromisoformat(event["occurred"]) for event in found]
 
     def ended(self) -> bool:
         """Whether Prefect says that the run has ended: only then another one may start."""

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import inspect
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from blocks.models.event import Event, Kind
+from flows import janitor
+from tests.killmatrix.measures import janitor_helped, seconds_from_heartbeat, seconds_to_teardown
+
+T0 = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def at(second: float, kind: Kind, phase: str = "teardown", **data: Any) -> Event:
+    return Event(at=T0 + timedelta(seconds=second), mono_s=100 + second, pid=1, phase=phase, kind=kind, data=data)
+
+
+def test_the_teardown_that_counts_is_the_first_after_the_death() -> None:
+    events = [
+        at(1, "phase_started"),
+        at(9, "phase_started", "report"),
+        at(12.34, "phase_started"),
+        at(50, "phase_started"),
+    ]
+    assert seconds_to_teardown(events, 110.0) == 2.3
+    assert seconds_to_teardown(events, 151.0) is None
+
+
+def test_the_last_heartbeat_before_the_teardown_counts_and_not_the_death() -> None:
+    events = [at(100, "phase_started")]
+    beats = [T0, T0 + timedelta(seconds=10), T0 + timedelta(seconds=101)]
+    assert seconds_from_heartbeat(events, 130.0, beats) == 90.0
+    assert seconds_from_heartbeat(events, 130.0, []) is None
+    assert seconds_from_heartbeat([], 130.0, beats) is None
+
+
+def test_the_janitor_helped_when_it_says_that_it_finished_the_run() -> None:
+    said = "The run ended at smoke.run and was finished in its place: it has no report."
+    assert janitor_helped([at(1, "note", text=said)])
+    assert not janitor_helped([at(1, "note", text="performance-run ended as Crashed; its teardown was taken over.")])
+    # The words are the janitor's.
+    assert "was finished in its place" in inspect.getsource(janitor)
