@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +13,7 @@ from blocks.models.rules import GuardRule
 from blocks.models.triage import Saturation, TriageRules
 from blocks.models.verdict import Verdict
 from tasks.rules.queries import guard_label
+from tasks.rules.sight import LastSeen
 
 _SHOWN = {"p95_ms": "{:.0f} ms", "queue_depth": "{:.0f} jobs"}
 # Three of the last four readings of a load generator, one every two seconds: one hiccup is none, and the lag of a
@@ -75,59 +76,89 @@ class RuleWatch:
         self._since: dict[str, float] = {}
         self._noted: set[str] = set()
         self._numbers_s: dict[str, float] = {}
+        self._subjects = LastSeen[str](blind_after_s)
         self._first_look_s: float | None = None
-        self._answer_s: float | None = None
+        self._answer_s = 0.0
+        self._last = Answered()
 
-    def judge(self, answered: Answered, now_s: float, stage_started_s: float) -> Found:
+    def judge(
+        self, answered: Answered, asked_s: float, stage_started_s: float, loaded: Collection[str] | None = None
+    ) -> Found:
         """Judge one answer.
 
-        A rule whose numbers stay away is a breach of its own. One that never had a number gets its window's time more:
-        there may have been nothing to measure yet.
+        A rule whose numbers stay away is a breach of its own, and so is one of its endpoints, containers or queues that
+        had numbers and has none any more. A rule that never had a number gets its window's time more: there may have
+        been nothing to measure yet.
 
         Args:
             answered: what its query gave.
-            now_s: a clock that only goes forward.
+            asked_s: when it was asked, by a clock that only goes forward.
             stage_started_s: when the stage began, by the same clock.
+            loaded: the endpoints that have load now, the others may be silent; None = all have.
         """
-        rule = self._rule
-        if self._first_look_s is None:
-            self._first_look_s = self._answer_s = now_s
+        rule, self._last = self._rule, answered
+        self._begin(asked_s)
         if not answered.failure:
-            self._answer_s = now_s
+            self._answer_s = asked_s
         for reading in _in_scope(rule, answered.readings):
             if math.isfinite(reading.value):
-                self._numbers_s[_subject(rule, reading)] = now_s
+                self._numbers_s[_subject(rule, reading)] = asked_s
         self._since = {
             subject: since
             for subject, since in self._since.items()
-            if now_s - self._numbers_s[subject] <= self._blind_after_s
+            if asked_s - self._numbers_s[subject] <= self._blind_after_s
         }
-        self._since, crossed = crossings(rule, answered.readings, self._since, now_s)
-        if now_s - stage_started_s < rule.settle_s:
+        self._since, crossed = crossings(rule, answered.readings, self._since, asked_s)
+        # Without a time to settle an answer from just before the stage counts like any other.
+        if rule.settle_s and asked_s - stage_started_s < rule.settle_s:
             self._since, crossed = {}, ()
         surprising = [crossing for crossing in crossed if crossing.subject not in rule.expected]
         if surprising:
             first = surprising[0]
             return Found(breach=Breached(first.rule, first.observed, first.limit))
-        return Found(breach=self._missing(answered, now_s), noted=self._note(crossed))
+        return Found(breach=self.missing(asked_s, loaded), noted=self._note(crossed))
 
-    def _missing(self, answered: Answered, now_s: float) -> Breached | None:
-        assert self._first_look_s is not None
-        assert self._answer_s is not None
-        limit_s = self._blind_after_s
+    def missing(self, now_s: float, loaded: Collection[str] | None = None) -> Breached | None:
+        """Return a breach when answers or numbers have stayed away for too long; asked too while no new answer comes.
+
+        Args:
+            now_s: a clock that only goes forward.
+            loaded: as for ``judge``.
+        """
+        rule, limit_s = self._rule, self._blind_after_s
+        first_s = self._begin(now_s)
         if now_s - self._answer_s > limit_s:
-            return Breached(
-                f"query failed: {self._rule.name}", answered.failure, f"an answer at least every {limit_s:g} s"
-            )
-        if not self._numbers_s:
-            limit_s += self._rule.window_s
-        silent_s = now_s - max(self._numbers_s.values(), default=self._first_look_s)
-        if silent_s <= limit_s:
+            failure = self._last.failure or f"no answer for {now_s - self._answer_s:.0f} s"
+            return Breached(f"query failed: {rule.name}", failure, f"an answer at least every {limit_s:g} s")
+        # What setup asks belongs to no endpoint and is not waited for: its subject is no endpoint under load.
+        by_load = None if guard_label(rule) != "scenario" else loaded
+        due = [subject for subject in self._numbers_s if by_load is None or subject in by_load]
+        # A number outlives the last request by the window its rate looks back: the blind time comes on top of that.
+        silent = self._subjects.silent(self._numbers_s, due, now_s)
+        if by_load is not None and not (rule.scope in by_load if rule.scope else by_load):
             return None
-        what = "the query failed" if answered.failure else "only NaN" if answered.readings else "no series"
-        return Breached(
-            f"no data: {self._rule.name}", f"{what} for {silent_s:.0f} s", f"a number at least every {limit_s:g} s"
-        )
+        name, readings = rule.name, self._last.readings
+        if not due:
+            silent_s = now_s - max([first_s, *self._numbers_s.values()])
+            limit_s += rule.window_s
+            if silent_s <= limit_s:
+                return None
+        elif not silent:
+            return None
+        elif len(silent) == len(due):
+            silent_s = min(silent.values())
+        else:
+            subject, silent_s = next(iter(silent.items()))
+            name = f"{rule.name} ({subject})"
+            readings = tuple(reading for reading in readings if _subject(rule, reading) == subject)
+        what = "the query failed" if self._last.failure else "only NaN" if readings else "no series"
+        return Breached(f"no data: {name}", f"{what} for {silent_s:.0f} s", f"a number at least every {limit_s:g} s")
+
+    def _begin(self, now_s: float) -> float:
+        """Return when the rule was looked at first; numbers are waited for from then on."""
+        if self._first_look_s is None:
+            self._first_look_s = self._answer_s = now_s
+        return self._first_look_s
 
     def _note(self, crossed: Sequence[Crossing]) -> tuple[str, ...]:
         new = [crossing for crossing in crossed if crossing.subject not in self._noted]

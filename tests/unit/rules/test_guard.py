@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from blocks.models.breach import Breached
-from blocks.models.rules import DEFAULT_GUARD_RULES, GuardRule
+from blocks.models.rules import DEFAULT_GUARD_RULES, GuardRule, Metric
 from blocks.models.triage import Saturation, TriageRules
 from blocks.models.verdict import Verdict
 from tasks.rules.guard import Answered, Found, Reading, RuleWatch, SaturationWatch, crossings
@@ -114,14 +115,14 @@ class _Watched:
         self.watch = RuleWatch(rule, 15.0)
         self.now_s = 0.0
 
-    def look(self, answered: Answered, times: int = 1) -> Found:
+    def look(self, answered: Answered, times: int = 1, loaded: Collection[str] | None = None) -> Found:
         for _ in range(times):
-            found = self.watch.judge(answered, self.now_s, 0.0)
+            found = self.watch.judge(answered, self.now_s, 0.0, loaded)
             self.now_s += 1.0
         return found
 
-    def until_breach(self, answered: Answered) -> tuple[float, Breached]:
-        while (breach := self.look(answered).breach) is None:
+    def until_breach(self, answered: Answered, loaded: Collection[str] | None = None) -> tuple[float, Breached]:
+        while (breach := self.look(answered, loaded=loaded).breach) is None:
             assert self.now_s < 1000, "never a breach"
         return self.now_s - 1, breach
 
@@ -176,14 +177,74 @@ def test_numbers_of_another_endpoint_are_no_numbers() -> None:
     assert watched.until_breach(other)[1].rule == "no data: sign-in p95"
 
 
-def test_a_subject_that_was_away_long_waits_anew() -> None:
-    rule = GuardRule(name="queue", metric="queue_depth", limit=100, for_s=30)
-    watched = _Watched(rule)
-    both = Answered(readings=(_reading(150, queue="bets"), _reading(1, queue="mail")))
-    watched.look(both, 10)
-    watched.look(Answered(readings=(_reading(1, queue="mail"),)), 40)
-    assert watched.look(both, 30).breach is None
-    assert watched.look(both).breach == Breached("queue (bets)", "150 jobs", "> 100 jobs for 30 s")
+@pytest.mark.parametrize(
+    ("metric", "label"), [("queue_depth", "queue"), ("container_cpu_ratio", "name"), ("p95_ms", "scenario")]
+)
+def test_one_subject_that_falls_silent_is_a_breach_although_the_others_report(metric: Metric, label: str) -> None:
+    watched = _Watched(GuardRule(name="rule", metric=metric, limit=1000))
+    one, other = _reading(0.2, **{label: "one"}), _reading(0.1, **{label: "other"})
+    assert watched.look(Answered(readings=(one, other)), 5, ["one", "other"]).breach is None
+    at_s, breach = watched.until_breach(Answered(readings=(other,)), ["one", "other"])
+    assert (at_s, breach.rule, breach.observed) == (20.0, "no data: rule (one)", "no series for 16 s")
+
+
+def test_one_endpoint_that_only_has_nan_is_a_breach_although_the_others_report() -> None:
+    watched = _Watched(_rule(scope=""))
+    signin, bet = _reading(90.0, scenario="signin"), _reading(10.0, scenario="bet")
+    watched.look(Answered(readings=(signin, bet)), 5, ["signin", "bet"])
+    at_s, breach = watched.until_breach(
+        Answered(readings=(signin, _reading(math.nan, scenario="bet"))), ["signin", "bet"]
+    )
+    assert (at_s, breach.rule, breach.observed) == (20.0, "no data: sign-in p95 (bet)", "only NaN for 16 s")
+
+
+def test_what_setup_asked_is_no_endpoint_that_falls_silent() -> None:
+    watched = _Watched(_rule(scope=""))
+    signin = _reading(90.0, scenario="signin")
+    watched.look(Answered(readings=(signin, _reading(300.0))), 5, ["signin"])
+    assert watched.look(Answered(readings=(signin,)), 60, ["signin"]).breach is None
+
+
+def test_an_endpoint_without_load_may_be_silent_and_is_waited_for_when_it_has_load_again() -> None:
+    watched = _Watched(_rule(scope=""))
+    signin, bet = _reading(90.0, scenario="signin"), _reading(10.0, scenario="bet")
+    watched.look(Answered(readings=(signin, bet)), 5, ["signin", "bet"])
+    assert watched.look(Answered(readings=(bet,)), 60, ["bet"]).breach is None
+    at_s, breach = watched.until_breach(Answered(readings=(bet,)), ["signin", "bet"])
+    assert (at_s, breach.rule) == (65 + 16, "no data: sign-in p95 (signin)")
+
+
+def test_an_endpoint_that_was_away_long_waits_anew() -> None:
+    watched = _Watched(_rule(scope="", limit=100, for_s=30))
+    signin, bet = _reading(150.0, scenario="signin"), _reading(10.0, scenario="bet")
+    both = Answered(readings=(signin, bet))
+    watched.look(both, 10, ["signin", "bet"])
+    watched.look(Answered(readings=(bet,)), 40, ["bet"])
+    assert watched.look(both, 30, ["signin", "bet"]).breach is None
+    assert watched.look(both, 1, ["signin", "bet"]).breach is not None
+
+
+def test_the_endpoint_of_a_rule_may_be_silent_without_load() -> None:
+    watched = _Watched(_rule())
+    assert watched.look(_EMPTY, 60, ["bet"]).breach is None
+    assert watched.look(_EMPTY, 60, []).breach is None
+
+
+def test_while_no_answer_comes_the_last_one_grows_old() -> None:
+    watch = RuleWatch(_rule(), 15.0)
+    watch.judge(_GOOD, 5.0, 0.0)
+    assert watch.missing(20.0) is None
+    assert watch.missing(21.0) == Breached(
+        "query failed: sign-in p95", "no answer for 16 s", "an answer at least every 15 s"
+    )
+
+
+def test_an_answer_from_before_the_stage_does_not_end_a_crossing() -> None:
+    watch = RuleWatch(_rule(for_s=10.0), 15.0)
+    slow = Answered(readings=(_reading(900.0, scenario="signin"),))
+    assert watch.judge(slow, 0.0, 0.0).breach is None
+    assert watch.judge(slow, 9.0, 9.5).breach is None
+    assert watch.judge(slow, 10.0, 9.5).breach is not None
 
 
 def test_an_expected_crossing_is_noted_once_and_no_breach() -> None:
