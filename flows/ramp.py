@@ -145,6 +145,7 @@ def _climb(  # noqa: PLR0913, PLR0917 - the form of a ramp
         _rise(run, watch, ascent, number, advance, auto_until)
         if watch.breach is None:
             return run
+        watch.leave_stage()
         if not watch.stopped.wait(STOPPING_S):
             raise PhaseStopped(
                 f"the load was not seen to be off {STOPPING_S:g} s after the breach; teardown stops it again"

@@ -1,10 +1,12 @@
-"""One look of the guard: every limit is asked at once, and nothing that was not seen is health."""
+"""The limits of a ramp: each is asked by itself at its own pace, and nothing that was not seen is health."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from blocks.models.breach import Breached
 from blocks.models.errors import Unavailable
@@ -13,34 +15,34 @@ from blocks.models.rules import GuardRule
 from blocks.models.triage import Saturation
 from tasks.clients.loadgen import LoadGenerator
 from tasks.metrics import prometheus_of
+from tasks.polled import Polled, asking
 from tasks.rules import queries
-from tasks.rules.guard import Answered, Reading, RuleWatch, SaturationWatch
+from tasks.rules.guard import Answered, Found, Reading, RuleWatch, SaturationWatch
 from tasks.rules.lag import WINDOW_S, IterationLag
 from tasks.rules.thresholds import rules_of_ramp
 from tasks.run import Run
-from tasks.saturation import Counters, read_saturation, reading_between
+from tasks.saturation import Counters, read_counters, reading_between
 
 # k6 pushes every second; this old, two pushes are missing.
 _FRESH_S = 3.0
 # A process whose newest sample is older has no virtual users that anybody sees.
 _USERS_WINDOW_S = 10.0
 _SATURATION_EVERY_S = 2.0
-_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
 class Look:
-    """What one look saw."""
+    """What the answers since the last look say."""
 
     breach: Breached | None
     inconclusive: Breached | None
     """A load generator is saturated: what is measured says nothing about the system."""
     noted: tuple[str, ...]
     """Crossings that are expected, each said once."""
-    seen: bool
-    """Whether k6 was seen: its newest sample is fresh."""
+    seen_s: Mapping[str, float]
+    """k6 processes with a fresh sample, and when it was asked for, by a clock that only goes forward."""
     users: Mapping[str, float] | None
-    """Virtual users by k6 process; None when they could not be asked."""
+    """Virtual users by k6 process; None when there is no new answer."""
     saturation: tuple[Saturation, ...]
     """New readings of the load generators."""
     failures: tuple[str, ...]
@@ -57,7 +59,7 @@ def guard_rules(run: Run, plan: LoadPlan) -> tuple[tuple[GuardRule, ...], tuple[
 
 
 class Limits:
-    """The limits of a ramp, and what is remembered of them between two looks; for one thread.
+    """The limits of a ramp, and what is remembered of them between two looks; one thread looks.
 
     Args:
         run: the run.
@@ -66,59 +68,91 @@ class Limits:
     """
 
     def __init__(self, run: Run, rules: Sequence[GuardRule], loadgens: Sequence[LoadGenerator]) -> None:
-        names = run.environment.metrics
+        names, every_s = run.environment.metrics, run.profile.guard_poll_s
         self._profile = run.profile
-        self._rules = [(rule, queries.guard_query(rule, names, run.id)) for rule in rules]
-        self._loadgens = loadgens
         self._prometheus = prometheus_of(run)
+        self._rules = [(rule, queries.guard_query(rule, names, run.id)) for rule in rules]
         self._fresh = queries.freshness_s(names, run.id)
         self._users = queries.users_by_process(names, run.id, _USERS_WINDOW_S)
         self._outside = queries.time_outside_requests_ms(names, run.id, WINDOW_S)
-        self._pool = ThreadPoolExecutor(_AT_ONCE, "limits")
-        self._ssh = ThreadPoolExecutor(max(1, len(loadgens)), "saturation")
-        self._pending: dict[LoadGenerator, Future[Counters | str]] = {}
+        pace_s = dict.fromkeys([self._fresh, self._users, *(query for _, query in self._rules)], every_s)
+        pace_s[self._outside] = _SATURATION_EVERY_S
+        self._asked = {query: Polled(query, partial(self._ask, query), pace) for query, pace in pace_s.items()}
+        self._loadgens = {
+            loadgen: Polled(f"the CPU of {loadgen.host.address}", partial(read_counters, loadgen), _SATURATION_EVERY_S)
+            for loadgen in loadgens
+        }
         self.reset()
 
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Ask while the body works."""
+        with asking([*self._asked.values(), *self._loadgens.values()]):
+            yield
+
     def reset(self) -> None:
-        """Forget what was seen: k6 starts anew."""
+        """Forget what was seen, and what was asked for until now: k6 starts anew."""
+        now_s = time.monotonic()
         self._watches = [RuleWatch(rule, self._profile.blind_after_s) for rule, _ in self._rules]
         self._saturated = SaturationWatch(self._profile.triage)
         self._lag = IterationLag()
         self._counters: dict[LoadGenerator, Counters] = {}
-        self._asked_s: float | None = None
+        self._judged_s = dict.fromkeys(self._asked, now_s)
+        self._read_s = dict.fromkeys(self._loadgens, now_s)
+        self._last_users: Mapping[str, float] = {}
 
-    def look(self, now_s: float, stage_started_s: float) -> Look:
-        """Ask everything at once and judge it.
+    def look(self, now_s: float, stage_started_s: float, loaded: Collection[str] | None = None) -> Look:
+        """Judge what was answered since the last look, and how old the newest answers are; waits for none.
 
         Args:
             now_s: a clock that only goes forward.
             stage_started_s: when the stage began, by the same clock.
+            loaded: the endpoints that have load now; None = all.
         """
-        due = not self._pending and (self._asked_s is None or now_s - self._asked_s >= _SATURATION_EVERY_S)
-        wanted = dict.fromkeys([self._fresh, self._users, *(query for _, query in self._rules)])
-        asked = {query: self._pool.submit(self._ask, query) for query in (*wanted, *([self._outside] if due else []))}
-        if due:
-            self._asked_s = now_s
-            self._pending = {loadgen: self._ssh.submit(read_saturation, loadgen) for loadgen in self._loadgens}
-        answers = {query: future.result() for query, future in asked.items()}
-        users = _users_of(answers[self._users])
-        if due:
-            self._lag.update(answers[self._outside].readings, users or {}, now_s)
-        found = [
-            watch.judge(answers[query], now_s, stage_started_s)
-            for (_, query), watch in zip(self._rules, self._watches, strict=True)
-        ]
-        saturation, unread = self._saturation()
+        new = self._new_answers()
+        users = _users_of(new[self._users][0]) if self._users in new else None
+        if users is not None:
+            self._last_users = users
+        if self._outside in new:
+            self._lag.update(new[self._outside][0].readings, self._last_users, now_s)
+        found = [self._judge(watch, new.get(query), now_s, stage_started_s, loaded) for watch, query in self._watched()]
+        saturation = self._saturation()
         saturated = [breach for reading in saturation if (breach := self._saturated.judge(reading))]
+        fresh, asked_s = new.get(self._fresh, (Answered(), now_s))
         return Look(
             breach=next((item.breach for item in found if item.breach), None),
             inconclusive=saturated[0] if saturated else None,
             noted=tuple(text for item in found for text in item.noted),
-            seen=any(reading.value <= _FRESH_S for reading in answers[self._fresh].readings),
+            seen_s={_process(reading): asked_s for reading in fresh.readings if reading.value <= _FRESH_S},
             users=users,
             saturation=saturation,
-            failures=(*dict.fromkeys(answer.failure for answer in answers.values() if answer.failure), *unread),
+            failures=tuple(dict.fromkeys(answer.failure for answer, _ in new.values() if answer.failure)),
         )
+
+    def _new_answers(self) -> dict[str, tuple[Answered, float]]:
+        """Return the answers nobody judged yet, by query, with the time they were asked for."""
+        new = {}
+        for query, polled in self._asked.items():
+            answer = polled.newer_than(self._judged_s[query])
+            if answer is not None:
+                self._judged_s[query] = answer.asked_s
+                new[query] = (answer.value, answer.asked_s)
+        return new
+
+    def _watched(self) -> Iterator[tuple[RuleWatch, str]]:
+        return ((watch, query) for (_, query), watch in zip(self._rules, self._watches, strict=True))
+
+    @staticmethod
+    def _judge(
+        watch: RuleWatch,
+        answer: tuple[Answered, float] | None,
+        now_s: float,
+        stage_started_s: float,
+        loaded: Collection[str] | None,
+    ) -> Found:
+        if answer is None:
+            return Found(breach=watch.missing(now_s, loaded))
+        return watch.judge(*answer, stage_started_s, loaded)
 
     def _ask(self, query: str) -> Answered:
         try:
@@ -127,23 +161,26 @@ class Limits:
             return Answered(failure=str(error))
         return Answered(readings=tuple(Reading(labels=sample.labels, value=sample.value) for sample in samples))
 
-    def _saturation(self) -> tuple[tuple[Saturation, ...], tuple[str, ...]]:
-        """Collect the readings that came in; a slow host delays no other limit."""
+    def _saturation(self) -> tuple[Saturation, ...]:
+        """Return what happened between the newest reading of each load generator and the one before."""
         readings: list[Saturation] = []
-        failures: list[str] = []
-        for loadgen in [loadgen for loadgen, future in self._pending.items() if future.done()]:
-            after = self._pending.pop(loadgen).result()
-            if isinstance(after, str):
-                failures.append(after)
+        for loadgen, polled in self._loadgens.items():
+            answer = polled.newer_than(self._read_s[loadgen])
+            if answer is None:
                 continue
+            self._read_s[loadgen], after = answer.asked_s, answer.value
             before = self._counters.get(loadgen)
             self._counters[loadgen] = after
             if before is not None:
                 readings.append(reading_between(loadgen.host.address, before, after, self._lag.of(after.jobs)))
-        return tuple(readings), tuple(failures)
+        return tuple(readings)
+
+
+def _process(reading: Reading) -> str:
+    return reading.labels.get("instance", "")
 
 
 def _users_of(answer: Answered) -> dict[str, float] | None:
     if answer.failure:
         return None
-    return {reading.labels.get("instance", ""): reading.value for reading in answer.readings}
+    return {_process(reading): reading.value for reading in answer.readings}

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from blocks.models.errors import Failed, Unavailable
+from blocks.models.errors import Failed
 from blocks.models.triage import Saturation
 from tasks.clients.loadgen import LoadGenerator
 
@@ -84,11 +84,3 @@ def reading_between(address: str, before: Counters, after: Counters, lag_ms: flo
         lag_ms=lag_ms,
         run_queue_share=waited_s / (waited_s + ran_s) if comparable else None,
     )
-
-
-def read_saturation(loadgen: LoadGenerator) -> Counters | str:
-    """Read a load generator's counters, or say why they could not be read."""
-    try:
-        return read_counters(loadgen)
-    except (Failed, Unavailable) as error:
-        return str(error)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -51,16 +52,21 @@ class LoadWatch:
     breached: datetime | None = None
     """When the last breach was reported."""
     gone: datetime | None = None
-    """When the load of the last breach was seen to be gone."""
+    """When the load of the last breach was seen to be gone; None while it was not."""
+    gone_s: float = 0.0
+    """The same by the clock that only goes forward."""
     saturation: deque[Saturation] = field(default_factory=lambda: deque(maxlen=_SATURATION_KEPT))
     finished: threading.Event = field(default_factory=threading.Event)
     """Set when the ramp ends the load by itself: what ends from then on is no breach."""
     stopped: threading.Event = field(default_factory=threading.Event)
     """Set when the load of a breach is gone and the breach is journaled."""
+    left: bool = False
+    """Whether the ramp left the stage of the breach: a pause that is open then asks about the breach itself."""
     polls: int = 0
     captures: Captures = field(default_factory=Captures)
     """Whose evidence is to be taken while the load is held."""
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    _pausing: threading.Lock = field(default_factory=threading.Lock)
 
     def may_start(self) -> bool:
         """Whether a segment may start now: asked after every pause and right before any start."""
@@ -72,6 +78,18 @@ class LoadWatch:
         with self._lock:
             first, self.used = self.used + 1, self.used + count
             return first
+
+    def expected(self) -> dict[str, Segment]:
+        """Return the segments that have to run now, by name."""
+        with self._lock:
+            return dict(self.running)
+
+    def loaded(self) -> Collection[str]:
+        """Return the endpoints that have load now: none while the smoke test runs again, or before the first stage."""
+        with self._lock:
+            if not self.running or not 1 <= self.stage <= len(self.plan.levels):
+                return ()
+            return [name for name, amount in self.plan.levels[self.stage - 1].amounts.items() if amount > 0]
 
     def expect(self, segment: Segment) -> None:
         """Say that a segment is started and has to stay."""
@@ -95,13 +113,32 @@ class LoadWatch:
             if self.breach is not None or self.finished.is_set():
                 return False
             self.stopped.clear()
-            self.breach, self.breached = breach, datetime.now(UTC)
+            self.breach, self.breached, self.gone, self.left = breach, datetime.now(UTC), None, False
             return True
 
-    def overrule(self, breach: Breached) -> None:
-        """Replace a breach whose load is gone by one after which nobody may go on."""
+    def see_gone(self, moment: datetime) -> None:
+        """Say that the load of the breach was seen to be gone."""
         with self._lock:
-            self.breach = breach
+            self.gone, self.gone_s = moment, time.monotonic()
+
+    def overrule(self, breach: Breached) -> bool:
+        """Replace a breach by one after which nobody may go on; return whether there was one to replace."""
+        with self._lock:
+            if self.breach is None or self.breach.final:
+                return False
+            self.breach, self.left = breach, False
+            return True
+
+    def leave_stage(self) -> None:
+        """Say that the ramp read the breach and left its stage: its next pause is triage's and stays open."""
+        with self._pausing:
+            self.left = True
+
+    @contextmanager
+    def pause_to_end(self) -> Iterator[Breached | None]:
+        """Give the breach whose pause has to end, None when there is none; the ramp leaves no stage while the body works."""
+        with self._pausing:
+            yield self.breach if self.stopped.is_set() and not self.left else None
 
     def rearm(self, plan: LoadPlan, segments: tuple[Segment, ...]) -> bool:
         """Begin another attempt after a breach; return False when the breach is final."""

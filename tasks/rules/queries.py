@@ -46,8 +46,8 @@ def virtual_users(names: MetricNames, run_id: str) -> str:
 
 
 def freshness_s(names: MetricNames, run_id: str) -> str:
-    """Age of the newest sample in seconds."""
-    return f'time() - max(timestamp({names.vus}{{run_id="{run_id}"}}))'
+    """Age of the newest sample of each k6 process in seconds."""
+    return f'time() - max by(instance)(timestamp({names.vus}{{run_id="{run_id}"}}))'
 
 
 def queue_depth(names: MetricNames) -> str:

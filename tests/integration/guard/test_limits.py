@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
 
 import pytest
 
-from blocks.models.breach import Breached
 from blocks.models.rules import GuardRule
 from tasks.clients.loadgen import LoadGenerator
 from tasks.limits import Limits
@@ -22,13 +21,15 @@ _BETS = GuardRule(name="bet errors", metric="error_rate", scope="bet", limit=0.0
 
 
 @pytest.fixture
-def limits(run: Run, loadgen: LoadGenerator, system: System) -> Limits:
+def limits(run: Run, loadgen: LoadGenerator, system: System) -> Iterator[Limits]:
     """Limits of a load that is on and healthy."""
     start_k6(loadgen, run, system)
     made = Limits(run, (_SIGNIN, _ERRORS, _BETS), (loadgen,))
-    healthy = look_until(made, lambda look: look.seen and (look.users or {}).get("segment-01") == 10, "k6 is seen")
-    assert (healthy.breach, healthy.inconclusive, healthy.failures) == (None, None, ())
-    return made
+    with made.asking():
+        look_until(made, lambda look: "segment-01" in look.seen_s, "k6 is seen")
+        healthy = look_until(made, lambda look: (look.users or {}).get("segment-01") == 10, "its users are seen")
+        assert (healthy.breach, healthy.inconclusive, healthy.failures) == (None, None, ())
+        yield made
 
 
 def test_a_healthy_load_is_no_breach_and_the_load_generator_is_read(limits: Limits, loadgen: LoadGenerator) -> None:
@@ -71,11 +72,11 @@ def test_a_system_that_answers_nothing_at_all_is_not_healthy(limits: Limits, sys
 
 def test_k6_that_is_gone_is_not_seen_any_more(limits: Limits, loadgen: LoadGenerator) -> None:
     loadgen.interrupt()
-    gone = look_until(limits, lambda look: not look.seen, "k6 is gone")
-    assert gone.breach is None
     found = look_until(limits, lambda look: look.breach is not None, "there are no numbers").breach
     assert found is not None
     assert found.observed.startswith("no series for ")
+    limits.reset()
+    assert look_until(limits, lambda look: look.users is not None, "a new answer").seen_s == {}
 
 
 def test_a_prometheus_that_does_not_answer_is_a_failed_query(run: Run, loadgen: LoadGenerator) -> None:
@@ -85,11 +86,11 @@ def test_a_prometheus_that_does_not_answer_is_a_failed_query(run: Run, loadgen: 
         }
     )
     limits = Limits(Run(run.id, "test", "test", away, run.profile), (_SIGNIN,), (loadgen,))
-    first = limits.look(time.monotonic(), 0.0)
-    assert (first.breach, first.seen, first.users) == (None, False, None)
-    assert len(first.failures) == 4
-    assert all("did not answer" in failure for failure in first.failures)
-    found = look_until(limits, lambda look: look.breach is not None, "it has failed for long").breach
+    with limits.asking():
+        first = look_until(limits, lambda look: bool(look.failures), "the queries fail")
+        assert (first.breach, first.seen_s, first.users) == (None, {}, None)
+        assert all("did not answer" in failure for failure in first.failures)
+        found = look_until(limits, lambda look: look.breach is not None, "it has failed for long").breach
     assert found is not None
     assert found.rule == "query failed: sign-in p95"
     assert found.limit == "an answer at least every 5 s"
@@ -101,14 +102,17 @@ def test_a_query_that_prometheus_refuses_is_a_failed_query(run: Run, loadgen: Lo
     )
     rule = GuardRule(name="queue", metric="queue_depth", limit=10)
     limits = Limits(Run(run.id, "test", "test", broken, run.profile), (rule,), (loadgen,))
-    assert any("parse error" in failure for failure in limits.look(time.monotonic(), 0.0).failures)
+    with limits.asking():
+        failed = look_until(limits, lambda look: bool(look.failures), "a query fails")
+    assert any("parse error" in failure for failure in failed.failures)
 
 
-def test_after_a_reset_the_wait_for_numbers_begins_anew(run: Run, loadgen: LoadGenerator) -> None:
+def test_after_a_reset_the_wait_for_answers_begins_anew(run: Run, loadgen: LoadGenerator) -> None:
+    """Nobody asks here: it is as if every query hung."""
     limits = Limits(run, (_SIGNIN,), (loadgen,))
     assert limits.look(0.0, 0.0).breach is None
-    assert limits.look(11.0, 0.0).breach == Breached(
-        "no data: sign-in p95", "no series for 11 s", "a number at least every 10 s"
-    )
+    found = limits.look(11.0, 0.0).breach
+    assert found is not None
+    assert (found.rule, found.observed) == ("query failed: sign-in p95", "no answer for 11 s")
     limits.reset()
     assert limits.look(11.0, 0.0).breach is None

@@ -33,7 +33,9 @@ def test_the_names_k6_really_writes_are_the_configured_ones(
     run: Run, prometheus: str, loadgen: LoadGenerator, system: System
 ) -> None:
     start_k6(loadgen, run, system)
-    look_until(Limits(run, (), (loadgen,)), lambda look: look.seen, "k6 is seen")
+    limits = Limits(run, (), (loadgen,))
+    with limits.asking():
+        look_until(limits, lambda look: bool(look.seen_s), "k6 is seen")
     known = Prometheus(prometheus).metric_names()
     assert set(wanted_names((), run.environment.metrics).values()) <= known
 

@@ -8,14 +8,22 @@ from collections.abc import Callable
 from uuid import UUID
 
 import pytest
+from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.runtime import flow_run
 from prefect.states import Cancelling
 from prefect.variables import Variable
 
 from blocks.models.breach import Breached
 from blocks.models.event import Event
-from tasks.guard import stop_on_breach
+from blocks.models.load import LoadPlan
+from flows.approvals import StageRelease, ask
+from tasks.clients.loadgen import LoadGenerator
+from tasks.guard import stop_on_breach, watch_load
+from tasks.limits import Limits
 from tasks.rules.segments import renumber
+from tasks.run import Run
+from tasks.watch import LoadWatch
 from tests.integration.guard.conftest import System, start_k6, until
 
 from .conftest import Held
@@ -105,6 +113,28 @@ def test_an_answer_in_the_moment_of_a_breach_does_not_start_the_next_stage(held:
     assert not held.may_start
     assert _events(held, "breach")[0].data["rule"] == "by the test"
     assert held.alive() == []
+
+
+def test_a_pause_that_opens_after_the_breach_is_ended_and_triages_own_is_left_open(
+    run: Run, loadgen: LoadGenerator
+) -> None:
+    plan = LoadPlan(unit="vus", levels=(), scenarios=(), thresholds={}, tags={}, other={})
+    watch = LoadWatch(loadgens=(loadgen,), plan=plan, segments=())
+
+    @flow(name="climbs")
+    def climbs() -> list[str]:
+        guard = watch_load.submit(run, watch, Limits(run, (), watch.loadgens), str(flow_run.id))
+        assert stop_on_breach(run, watch, _BY_HAND)
+        stage = ask(run, "ramp", "Release stage 1?", "The page.", 60.0, StageRelease)
+        watch.leave_stage()
+        triage = ask(run, "ramp", "Resume or halt?", "The page.", 3.0)
+        watch.overrule(Breached("hold", "incident", "none", final=True))
+        held = ask(run, "ramp", "Resume or halt?", "The page.", 60.0)
+        watch.finish()
+        guard.wait()
+        return [stage.by, triage.by, held.by]
+
+    assert climbs() == ["guard (by the test)", "nobody within 3 s", "guard (hold)"]
 
 
 def test_load_that_appears_after_a_breach_is_stopped_again(held: Held, system: System) -> None:
