@@ -18,16 +18,17 @@ from prefect.logging import get_run_logger
 
 from blocks.models.errors import Failed, RampartError, Refused, Unavailable
 from blocks.models.load import LoadPlan, Segment
+from tasks.clients.hosts import Host
 from tasks.clients.loadgen import LoadGenerator
 from tasks.clients.scripts import inspect_script
-from tasks.infrastructure import api_url, connect_loadgens
+from tasks.infrastructure import api_url, connect_loadgen, connect_loadgens, loadgen_addresses
 from tasks.metrics import prometheus_of
 from tasks.rules import queries
 from tasks.rules.durations import go_duration, seconds_of
 from tasks.rules.segments import cut_into_segments, literal_options, renumber, segment_options, sequence_of
 from tasks.rules.stages import read_load_plan, scale_load, without_nulls
 from tasks.run import Run
-from tasks.watch import LoadWatch
+from tasks.watch import LoadWatch, on_each, see_off
 
 _TEMPLATES = Environment(
     loader=PackageLoader("tasks"), undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True
@@ -83,10 +84,11 @@ def install_load_generators(run: Run) -> tuple[str, ...]:
 
 def load_generators(run: Run) -> tuple[LoadGenerator, ...]:
     """Connect to every load generator."""
-    return tuple(
-        LoadGenerator(host, f"{run.environment.ssh.work_directory}/{run.id}", number)
-        for number, host in enumerate(connect_loadgens(run))
-    )
+    return tuple(_load_generator(run, number, host) for number, host in enumerate(connect_loadgens(run)))
+
+
+def _load_generator(run: Run, number: int, host: Host) -> LoadGenerator:
+    return LoadGenerator(host, f"{run.environment.ssh.work_directory}/{run.id}", number)
 
 
 @task
@@ -364,19 +366,28 @@ def _journal_ends(run: Run, watch: LoadWatch, segments: Sequence[Segment]) -> No
 
 
 def stop_all_load(run: Run) -> int:
-    """Interrupt every k6 of the run on every load generator and wait for it; return how many ran."""
+    """Interrupt every k6 of the run on every load generator at once and wait for it; return how many ran.
+
+    One that does not answer keeps none of the others.
+
+    Raises:
+        RampartError: a load generator does not answer, or still runs k6; it is named.
+    """
     if "loadgen_public_ip" not in run.outputs():
         return 0
-    loadgens = load_generators(run)
-    alive = [job for loadgen in loadgens for job in loadgen.jobs() if job.alive]
-    if alive:
-        LoadWatch(loadgens=loadgens, plan=_NO_PLAN, segments=()).stop_load()
-    for loadgen in loadgens:
-        loadgen.host.close()
-    return len(alive)
 
+    def stop(number: int) -> int:
+        host = connect_loadgen(run, number)
+        try:
+            loadgen = _load_generator(run, number, host)
+            alive = sum(job.alive for job in loadgen.jobs())
+            if alive:
+                see_off(loadgen)
+            return alive
+        finally:
+            host.close()
 
-_NO_PLAN = LoadPlan(unit="vus", levels=(), scenarios=(), thresholds={}, tags={}, other={})
+    return sum(on_each(range(len(loadgen_addresses(run))), stop))
 
 
 def _inspect(run: Run, script: Path) -> dict[str, Any]:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from blocks.models.breach import Breached
-from blocks.models.errors import RampartError
+from blocks.models.errors import RampartError, Unavailable
 from blocks.models.load import LoadPlan, Segment
 from blocks.models.triage import Saturation
 from tasks.captures import Captures
 from tasks.clients.loadgen import Job, LoadGenerator
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 # How long k6 may take to write its summary after SIGINT: the script's teardown runs before.
 _ENDING_S = 60.0
@@ -173,11 +177,12 @@ class LoadWatch:
         Raises:
             Unavailable: a load generator does not answer.
         """
-        with ThreadPoolExecutor(len(self.loadgens)) as pool:
-            return {job.name: job for jobs in pool.map(LoadGenerator.jobs, self.loadgens) for job in jobs}
+        return {job.name: job for jobs in on_each(self.loadgens, LoadGenerator.jobs) for job in jobs}
 
     def stop_load(self, names: Sequence[str] = ()) -> datetime:
         """Interrupt k6 on all load generators at once, wait until it is gone, and return when that was seen.
+
+        One that does not answer keeps none of the others: they are seen off first.
 
         Args:
             names: which jobs; empty = every job of the run.
@@ -186,16 +191,41 @@ class LoadWatch:
             Unavailable: a load generator does not answer.
             RampartError: a load generator still runs k6 after the time an ending takes.
         """
-        with ThreadPoolExecutor(len(self.loadgens)) as pool:
-            for name in names or ("",):
-                list(pool.map(lambda loadgen, name=name: loadgen.interrupt(name), self.loadgens))
-        deadline = time.monotonic() + _ENDING_S
-        while True:
-            alive = [job.name for job in self.jobs().values() if job.alive and (not names or job.name in names)]
-            if not alive:
-                return datetime.now(UTC)
-            if time.monotonic() > deadline:
-                raise RampartError(
-                    f"{', '.join(alive)} still run {_ENDING_S:g} s after SIGINT; end them on the load generator."
-                )
-            time.sleep(_ENDING_POLL_S)
+        on_each(self.loadgens, lambda loadgen: see_off(loadgen, names))
+        return datetime.now(UTC)
+
+
+def see_off(loadgen: LoadGenerator, names: Sequence[str] = ()) -> None:
+    """Interrupt k6 on a load generator and wait until it is gone.
+
+    Args:
+        loadgen: the load generator.
+        names: which jobs; empty = every job of the run.
+
+    Raises:
+        Unavailable: it does not answer.
+        RampartError: it still runs k6 after the time an ending takes.
+    """
+    for name in names or ("",):
+        loadgen.interrupt(name)
+    deadline = time.monotonic() + _ENDING_S
+    while alive := [job.name for job in loadgen.jobs() if job.alive and (not names or job.name in names)]:
+        if time.monotonic() > deadline:
+            raise RampartError(
+                f"{', '.join(alive)} still run on {loadgen.host.address} {_ENDING_S:g} s after SIGINT; end them there."
+            )
+        time.sleep(_ENDING_POLL_S)
+
+
+def on_each(loadgens: Sequence[T], act: Callable[[T], R]) -> list[R]:
+    """Do something with every load generator at once and return the results; a failed one keeps none of the others.
+
+    Raises:
+        RampartError: what one of them said; Unavailable with all they said when there are several.
+    """
+    with ThreadPoolExecutor(len(loadgens)) as pool:
+        futures = [pool.submit(act, loadgen) for loadgen in loadgens]
+    errors = [error for future in futures if (error := future.exception()) is not None]
+    if len(errors) > 1 and all(isinstance(error, RampartError) for error in errors):
+        raise Unavailable(" ".join(str(error) for error in errors))
+    return [future.result() for future in futures]
