@@ -19,7 +19,7 @@ from prefect.variables import Variable
 from blocks.models.breach import Breached
 from blocks.models.errors import RampartError
 from blocks.models.load import Segment
-from tasks.clients.loadgen import Job, LoadGenerator
+from tasks.clients.loadgen import LEASE_S, Job, LoadGenerator
 from tasks.lease import held_by_this_process
 from tasks.limits import Limits, Look
 from tasks.load import journal_ended_segments
@@ -33,6 +33,8 @@ CANCELLED = "cancelled"
 """The rule of a breach that says that somebody cancelled the run."""
 # An answer is judged this soon after it came: a part of the time between two questions.
 _LOOKS_A_POLL = 4
+# A load generator that is away ends k6 itself after its lease and k6's own ending; the rest is for the way back.
+_GIVE_UP_S = LEASE_S + 180.0
 
 
 def hold_reason(run: Run) -> str:
@@ -66,32 +68,48 @@ def watch_load(run: Run, watch: LoadWatch, limits: Limits, own_run: str) -> None
 def stop_on_breach(run: Run, watch: LoadWatch, breach: Breached) -> bool:
     """Stop all load for a breach; return False when there was a breach already or the ramp is over.
 
-    The order is fixed: load off, then the journal. The load is stopped again until no k6 is left.
+    The order is fixed: load off, then the journal. The load is stopped again until no k6 is left, or nobody waits for
+    it any more: then the journal does not say that it is off.
     """
     detected = datetime.now(UTC)
     if not watch.report(breach):
         return False
-    logger = get_run_logger()
-    while True:
-        try:
-            gone = watch.stop_load()
-            break
-        except RampartError as error:
-            # k6's own watchdog ends it when the load generator stays away longer than its lease.
-            logger.error("The load could not be stopped yet: %s", error)  # noqa: TRY400 - a sentence for the operator
-            if watch.finished.wait(run.profile.guard_poll_s):
-                gone = datetime.now(UTC)
-                break
+    gone, problem = _stop(run, watch)
     run.journal.append(
         "ramp", "breach", rule=breach.rule, observed=breach.observed, limit=breach.limit, stage=watch.stage or None,
         detected=detected.isoformat(),
     )  # fmt: skip
+    logger = get_run_logger()
+    if gone is None:
+        text = (
+            f"After the breach the load was not seen to be off: {problem} k6 ends by itself {LEASE_S} s after it was asked for "
+            "last; teardown stops it again. See that none runs there."
+        )
+        run.journal.append("ramp", "note", text=text)
+        logger.error("BREACH %s; %s", breach, text)
+        return True
     run.journal.append("ramp", "load_stopped", stopped=gone.isoformat())
     logger.error("BREACH %s; load off after %.1f s", breach, (gone - detected).total_seconds())
-    journal_ended_segments(run, watch)
+    try:
+        journal_ended_segments(run, watch)
+    except RampartError as error:
+        logger.warning("How the segments ended is not known: %s", error)
     watch.see_gone(gone)
     watch.stopped.set()
     return True
+
+
+def _stop(run: Run, watch: LoadWatch) -> tuple[datetime | None, str]:
+    """Stop the load; return when it was seen to be gone, or None and why it was not."""
+    deadline = time.monotonic() + _GIVE_UP_S
+    while True:
+        try:
+            return watch.stop_load(), ""
+        except RampartError as error:
+            # k6's own watchdog ends it when the load generator stays away longer than its lease.
+            get_run_logger().error("The load could not be stopped yet: %s", error)
+            if watch.finished.wait(run.profile.guard_poll_s) or time.monotonic() > deadline:
+                return None, str(error)
 
 
 class _Guard:
