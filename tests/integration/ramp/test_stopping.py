@@ -121,20 +121,26 @@ def test_a_pause_that_opens_after_the_breach_is_ended_and_triages_own_is_left_op
     plan = LoadPlan(unit="vus", levels=(), scenarios=(), thresholds={}, tags={}, other={})
     watch = LoadWatch(loadgens=(loadgen,), plan=plan, segments=())
 
-    @flow(name="climbs")
-    def climbs() -> list[str]:
-        guard = watch_load.submit(run, watch, Limits(run, (), watch.loadgens), str(flow_run.id))
-        assert stop_on_breach(run, watch, _BY_HAND)
-        stage = ask(run, "ramp", "Release stage 1?", "The page.", 60.0, StageRelease)
-        watch.leave_stage()
-        triage = ask(run, "ramp", "Resume or halt?", "The page.", 3.0)
-        watch.overrule(Breached("hold", "incident", "none", final=True))
-        held = ask(run, "ramp", "Resume or halt?", "The page.", 60.0)
-        watch.finish()
-        guard.wait()
-        return [stage.by, triage.by, held.by]
+    answered_by: list[str] = []
 
-    assert climbs() == ["guard (by the test)", "nobody within 3 s", "guard (hold)"]
+    @flow(name="climbs")
+    def climbs() -> None:
+        guard = watch_load.submit(run, watch, Limits(run, (), watch.loadgens), str(flow_run.id))
+        try:
+            assert stop_on_breach(run, watch, _BY_HAND)
+            answered_by.append(ask(run, "ramp", "Release stage 1?", "The page.", 60.0, StageRelease).by)
+            watch.leave_stage()
+            assert watch.overrule(Breached("hold", "incident", "none", final=True))
+            answered_by.append(ask(run, "ramp", "Resume or halt?", "The page.", 60.0).by)
+            watch.leave_stage()
+            answered_by.append(ask(run, "ramp", "Resume or halt?", "The page.", 3.0).by)
+        finally:
+            watch.finish()
+            guard.wait()
+
+    # Prefect fails the run of a pause that nobody answered.
+    climbs(return_state=True)
+    assert answered_by == ["guard (by the test)", "guard (hold)", "nobody within 3 s"]
 
 
 def test_load_that_appears_after_a_breach_is_stopped_again(held: Held, system: System) -> None:
