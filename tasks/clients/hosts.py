@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import shlex
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 import paramiko
 from fabric import Config, Connection
 from fabric.runners import Remote
-from invoke.exceptions import CommandTimedOut
+from invoke.exceptions import CommandTimedOut, ThreadException
 
 from blocks.models.errors import Failed, Unavailable
 from blocks.models.settings import SshAccess
@@ -29,6 +31,23 @@ class _WholeInput(Remote):  # type: ignore[misc] # Fabric has no types
     def read_our_stdin(self, input_: io.StringIO) -> str:
         """Return all that is left; an empty text is the end."""
         return input_.read()
+
+    def send_start_message(self, command: str) -> None:
+        """Ask for the command to be started."""
+        with _bounded(self.channel):
+            super().send_start_message(command)
+
+
+@contextmanager
+def _bounded(channel: paramiko.Channel) -> Iterator[None]:
+    """Close a channel whose peer does not answer a request in time; Paramiko itself waits for ever."""
+    limit = threading.Timer(_CHANNEL_S, channel.close)
+    limit.daemon = True
+    limit.start()
+    try:
+        yield
+    finally:
+        limit.cancel()
 
 
 class Host:
@@ -56,6 +75,8 @@ class Host:
                 "allow_agent": False,
                 "banner_timeout": _CONNECT_S,
                 "auth_timeout": _CONNECT_S,
+                # Fabric connects anew by itself: what is said here holds for each connection.
+                "channel_timeout": _CHANNEL_S,
             },
         )
         client = self._connection.client
@@ -72,7 +93,6 @@ class Host:
         where = f"{self._access.user}@{self.address}:{self._access.port}"
         try:
             self._connection.open()
-            self._connection.transport.channel_timeout = _CHANNEL_S
         except paramiko.BadHostKeyException as error:
             raise Failed(
                 f"The host key of {where} is not the one that is known for it; somebody else may be answering: "
@@ -124,7 +144,7 @@ class Host:
             result = self._connection.run(line, hide=True, warn=True, in_stream=source, timeout=timeout_s, pty=False)
         except CommandTimedOut as error:
             raise too_long from error
-        except (OSError, EOFError, paramiko.SSHException) as error:
+        except (OSError, EOFError, paramiko.SSHException, ThreadException) as error:
             raise Unavailable(f"The connection to {self.address} was lost: {error}.") from error
         if result.exited == -1:
             # Fabric says so too of a command it ended itself, when its timer's thread has not quite ended.
@@ -147,21 +167,29 @@ class Host:
         return completed.stdout
 
     def put(self, local: Path, remote: str, mode: int = 0o600) -> None:
-        """Copy a file there: written beside its place first, then renamed."""
+        """Copy a file there: written beside its place first, then renamed.
+
+        Raises:
+            Unavailable: the connection was lost or stands still.
+        """
         self.must(["mkdir", "-p", str(PurePosixPath(remote).parent)])
-        sftp = self._connection.sftp()
         part = f"{remote}.part"
-        sftp.put(str(local), part)
-        sftp.chmod(part, mode)
-        sftp.posix_rename(part, remote)
+        with self._writing(remote) as sftp:
+            sftp.put(str(local), part)
+            sftp.chmod(part, mode)
+            sftp.posix_rename(part, remote)
 
     def write(self, text: str, remote: str, mode: int = 0o600) -> None:
-        """Write a small text file there."""
-        sftp = self._connection.sftp()
-        with sftp.open(f"{remote}.part", "w") as file:
-            file.write(text)
-        sftp.chmod(f"{remote}.part", mode)
-        sftp.posix_rename(f"{remote}.part", remote)
+        """Write a small text file there.
+
+        Raises:
+            Unavailable: the connection was lost or stands still.
+        """
+        with self._writing(remote) as sftp:
+            with sftp.open(f"{remote}.part", "w") as file:
+                file.write(text)
+            sftp.chmod(f"{remote}.part", mode)
+            sftp.posix_rename(f"{remote}.part", remote)
 
     def get(self, remote: str, local: Path) -> None:
         """Copy a file from there: written beside its place first, then renamed.
@@ -172,7 +200,8 @@ class Host:
         local.parent.mkdir(parents=True, exist_ok=True)
         part = local.with_name(local.name + ".part")
         try:
-            self._connection.sftp().get(remote, str(part))
+            with self._files() as sftp:
+                sftp.get(remote, str(part))
         except FileNotFoundError as error:
             raise Failed(f"{self.address} has no file {remote}.") from error
         except (OSError, EOFError, paramiko.SSHException) as error:
@@ -184,6 +213,25 @@ class Host:
     def close(self) -> None:
         """Disconnect."""
         self._connection.close()
+
+    @contextmanager
+    def _writing(self, remote: str) -> Iterator[paramiko.SFTPClient]:
+        try:
+            with self._files() as sftp:
+                yield sftp
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise Unavailable(f"{remote} could not be written on {self.address}: {error}.") from error
+
+    @contextmanager
+    def _files(self) -> Iterator[paramiko.SFTPClient]:
+        """Open a session for files on the connection as it is now; no wait in it is for ever."""
+        self.open()
+        channel = self._connection.transport.open_session()
+        channel.settimeout(_CHANNEL_S)
+        with _bounded(channel):
+            channel.invoke_subsystem("sftp")
+        with paramiko.SFTPClient(channel) as sftp:
+            yield sftp
 
 
 def _load_keys(client: paramiko.SSHClient, file: Path | None, lines: str, address: str, port: int) -> None:
