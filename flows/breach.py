@@ -43,6 +43,7 @@ def after_breach(run: Run, watch: LoadWatch, ascent: Ascent, *, attended: bool) 
     """
     breach, stage = watch.breach, max(1, watch.stage)
     assert breach is not None
+    ascent.stopped(breach.verdict)
     detected = datetime.now(UTC)
     if breach.verdict is Verdict.INCONCLUSIVE:
         write_judgement(run, stage, Judgement(verdict=breach.verdict, detail=str(breach)), detected)
@@ -119,7 +120,7 @@ def _begin_again(  # noqa: PLR0913, PLR0917 - what a decision changes
             )
         finally:
             watch.smoking = False
-    ascent.answers.append(decision.answer)
+    ascent.went_on(decision.answer)
     return fresh, int(decision.details.get("stage") or breached)
 
 

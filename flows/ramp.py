@@ -101,7 +101,7 @@ def ramp(  # noqa: PLR0913 - the form of a ramp
                 run = _climb(run, watch, ascent, start_stage_number, advance, auto_until_stage)
                 if refine_ceiling:
                     refine(run, watch, ascent)
-        except (PhaseStopped, RampartError) as error:
+        except Exception as error:  # noqa: BLE001 - raised again when the ramp is judged
             failure = error
         finally:
             unconfirmed = end_ramp(run, watch)
@@ -216,14 +216,19 @@ def _run_through(run: Run, watch: LoadWatch, ascent: Ascent) -> None:
 
 def _judge_ramp(run: Run, watch: LoadWatch, ascent: Ascent, failure: Exception | None) -> None:
     """Document the ceiling, judge the ramp's checks, and end the phase when it was halted or failed."""
+    if watch.breach is not None:
+        ascent.stopped(watch.breach.verdict)
+    if failure is not None:
+        expected = isinstance(failure, PhaseStopped | RampartError)
+        ascent.failure = str(failure) if expected else f"{type(failure).__name__}: {failure}"
     record = run.record()
     ceiling = ceiling_of(record, ascent, len(watch.plan.levels))
     run.journal.append("ramp", "ceiling", **ceiling.model_dump())
     with check(run, "ramp.abort", needed=False) as checking:
-        checking.judge(judge_abort(record, ascent, watch.polls, watch.breach.verdict if watch.breach else None))
+        checking.judge(judge_abort(record, ascent, watch.polls))
     with check(run, "ramp.gate", needed=False) as checking:
         checking.judge(judge_gates(record, run.profile.gate.window_s))
-    if watch.breach is not None or ascent.halted_at is not None:
-        raise PhaseStopped(f"the ramp was halted: {ceiling.reason}")
+    if ascent.stopped_as is not None or ascent.halted_at is not None:
+        raise PhaseStopped(f"the ramp was halted: {ceiling.reason}") from failure
     if failure is not None:
         raise failure

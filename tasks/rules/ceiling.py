@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from blocks.models.record import Ceiling, Record
+from blocks.models.record import Breach, Ceiling, Record
 from blocks.models.verdict import Judgement, Verdict, failed, passed
 
 
@@ -27,12 +27,26 @@ class Ascent:
     """The highest amount above that stage that was stable too, when the ceiling was refined."""
     halted_at: int | None = None
     """The stage at whose release somebody halted."""
+    stopped_as: Verdict | None = None
+    """Verdict of the breach nobody went on from, whatever was tried after it; None when there is none."""
+    failure: str = ""
+    """Why the ramp was broken off; empty when it was not."""
 
     def stable(self, number: int, amount: float, window: tuple[datetime, datetime]) -> None:
         """Say that a stage was stable."""
         self.window = window
         if number >= self.stage:
             self.stage, self.amount = number, amount
+
+    def stopped(self, verdict: Verdict) -> None:
+        """Say that a breach stopped the load; a FAIL stays one until the ramp is gone on with."""
+        if self.stopped_as is not Verdict.FAIL:
+            self.stopped_as = verdict
+
+    def went_on(self, answer: str) -> None:
+        """Say that the ramp is gone on with after its breach."""
+        self.answers.append(answer)
+        self.stopped_as = None
 
     def refined(self, amount: float) -> None:
         """Say that a level above the highest stable stage was stable too."""
@@ -47,7 +61,7 @@ def ceiling_of(record: Record, ascent: Ascent, stages: int) -> Ceiling:
         ascent: how far the ramp came.
         stages: how many stages the script has.
     """
-    breach = record.breaches[-1] if len(record.breaches) > len(ascent.answers) else None
+    breach = _unanswered(record, ascent)
     halted = next((item for item in reversed(record.decisions) if item.answer == "halt"), None)
     if breach is not None:
         reason = (
@@ -55,6 +69,8 @@ def ceiling_of(record: Record, ascent: Ascent, stages: int) -> Ceiling:
         )
     elif ascent.halted_at is not None and halted is not None:
         reason = f"{halted.by} halted after stage {ascent.halted_at}"
+    elif ascent.failure:
+        reason = f"the ramp was broken off, so it may be higher: {ascent.failure}"
     elif ascent.stage == stages:
         reason = f"the highest stage of the script was stable; the system may bear more than its {stages} stages"
     else:
@@ -72,19 +88,25 @@ def ceiling_of(record: Record, ascent: Ascent, stages: int) -> Ceiling:
     )
 
 
-def judge_abort(record: Record, ascent: Ascent, looks: int, verdict: Verdict | None) -> Judgement:
-    """Judge ``ramp.abort``: what the guard stopped, and whether the ramp went on from it.
+def judge_abort(record: Record, ascent: Ascent, looks: int) -> Judgement:
+    """Judge ``ramp.abort``: what the guard stopped, and whether the ramp went on from it to its end.
+
+    A ramp that was broken off is an ERROR: what the guard would have seen later is not known. A breach before it stays.
 
     Args:
         record: the run so far.
-        ascent: how far the ramp came.
+        ascent: how far the ramp came, and why no further.
         looks: how often the guard looked.
-        verdict: of the breach nobody went on from; None when there is none.
     """
-    if verdict is not None:
-        last = record.breaches[-1] if record.breaches else None
+    if ascent.stopped_as is not None:
+        last = _unanswered(record, ascent)
         seen = f"{last.rule}: observed {last.observed}, limit {last.limit}" if last else "the load was stopped"
-        return Judgement(verdict=verdict, detail=f"{seen}; load off {_seconds_to_stop(record)} after it was seen")
+        then = f"; then: {ascent.failure}" if ascent.failure else ""
+        detail = f"{seen}; load off {_seconds_to_stop(last)} after it was seen{then}"
+        return Judgement(verdict=ascent.stopped_as, detail=detail)
+    if ascent.failure and ascent.halted_at is None:
+        where = f"after stage {ascent.stage}" if ascent.stage else "before a stage was stable"
+        return Judgement(verdict=Verdict.ERROR, detail=f"the ramp was broken off {where}: {ascent.failure}")
     if record.breaches:
         names = ", ".join(breach.rule for breach in record.breaches)
         said = f"{len(record.breaches)} breach(es) stopped the load ({names}) and were gone on from: {', '.join(ascent.answers)}"
@@ -108,8 +130,13 @@ def judge_gates(record: Record, window_s: float) -> Judgement:
     return passed(f"{len(judged)} stages judged over {window_s:g} s each, all flat")
 
 
-def _seconds_to_stop(record: Record) -> str:
-    last = record.breaches[-1] if record.breaches else None
-    if last is None or last.stopped is None:
+def _unanswered(record: Record, ascent: Ascent) -> Breach | None:
+    """Return the first breach that was not gone on from: those of a refined ceiling's probes come after it."""
+    later = record.breaches[len(ascent.answers) :]
+    return later[0] if later else None
+
+
+def _seconds_to_stop(breach: Breach | None) -> str:
+    if breach is None or breach.stopped is None:
         return "an unknown time"
-    return f"{(last.stopped - last.detected).total_seconds():.1f} s"
+    return f"{(breach.stopped - breach.detected).total_seconds():.1f} s"

@@ -29,6 +29,8 @@ from blocks.models.record import (
 )
 from blocks.models.verdict import Verdict, worst
 
+_GOING_ON = {"resume", "throttle"}
+
 
 def fold(events: Iterable[Event], unreadable_lines: int = 0) -> Record:
     """Make the record of a run.
@@ -89,16 +91,20 @@ def _verdict(
 ) -> tuple[Verdict, str]:
     counted = [check for check in checks if check.implemented and check.phase not in left_out]
     verdict = worst(check.verdict for check in counted)
-    halted = next((decision for decision in decisions if decision.answer == "halt"), None)
-    if halted is not None and not breaches:
+    halted = next((decision for decision in _since_gone_on(decisions) if decision.answer == "halt"), None)
+    ended_by = _ended_by(breaches, decisions)
+    if halted is not None and ended_by is None:
         return worst([verdict, Verdict.FAIL]), f"{halted.by} halted: {halted.asked}"
     if verdict is Verdict.PASS:
         judged = sum(check.verdict is not Verdict.PENDING for check in counted)
         return verdict, f"all {judged} checks passed" + (
             f", {len(counted) - judged} due later" if judged < len(counted) else ""
         )
-    if breaches and any(check.id == "ramp.abort" and check.verdict is not Verdict.PASS for check in counted):
-        last = breaches[-1]
+    # A ramp that was broken off says so itself: it is an ERROR.
+    if breaches and any(
+        check.id == "ramp.abort" and check.verdict not in {Verdict.PASS, Verdict.ERROR} for check in counted
+    ):
+        last = ended_by or breaches[-1]
         return verdict, f"{last.rule}: observed {last.observed}, limit {last.limit}, at stage {last.stage or '-'}"
     culprit = next(
         (
@@ -111,6 +117,18 @@ def _verdict(
     if culprit is None:
         return verdict, "the run's form left out every phase"
     return verdict, f"{culprit.id}: {culprit.detail}"
+
+
+def _since_gone_on(decisions: tuple[Decision, ...]) -> tuple[Decision, ...]:
+    """Return the decisions after the last one to go on from a breach: it overrides a halt before it."""
+    went_on = [place for place, decision in enumerate(decisions, start=1) if decision.answer in _GOING_ON]
+    return decisions[max(went_on, default=0) :]
+
+
+def _ended_by(breaches: tuple[Breach, ...], decisions: tuple[Decision, ...]) -> Breach | None:
+    """Return the first breach after the last decision to go on: those of a refined ceiling's probes come after it."""
+    went_on = max((item.answered for item in decisions if item.answer in _GOING_ON and item.answered), default=None)
+    return next((breach for breach in breaches if went_on is None or breach.detected > went_on), None)
 
 
 def _check(item: ChecklistItem, events: tuple[Event, ...], left_out: frozenset[str]) -> Check:
