@@ -50,11 +50,13 @@ def hold_and_judge(
         if not wait_until(looked, watch):
             return None
         judgement = look(run, watch, number, steady_from, looked)
+    if judgement.verdict is Verdict.FAIL:
+        # Load off first: notes and statistics take seconds, and may fail.
+        stop_on_breach(run, watch, Breached("stability", judgement.detail, f"flat over {rule.window_s:g} s"))
     write_judgement(run, number, judgement, looked)
     note_stage(run, number, steady_from, looked, stats.result())
     show_scorecard(run)
     if judgement.verdict is Verdict.FAIL:
-        stop_on_breach(run, watch, Breached("stability", judgement.detail, f"flat over {rule.window_s:g} s"))
         return None
     watch.captures.take(number)
     return judgement

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -15,9 +17,12 @@ from prefect.states import Cancelling
 from prefect.variables import Variable
 
 from blocks.models.breach import Breached
+from blocks.models.errors import RampartError
 from blocks.models.event import Event
-from blocks.models.load import LoadPlan
+from blocks.models.load import Level, LoadPlan
+from blocks.models.rules import StabilityRule
 from flows.approvals import StageRelease, ask
+from flows.hold import hold_and_judge
 from tasks.clients.loadgen import LoadGenerator
 from tasks.guard import stop_on_breach, watch_load
 from tasks.limits import Limits
@@ -163,3 +168,30 @@ def test_a_new_attempt_long_after_a_breach_is_not_called_blind(held: Held, syste
     until(lambda: held.watch.polls > polls + 4, "the guard looks at the new attempt")
     assert held.watch.breach is None
     assert held.alive() == ["segment-02"]
+
+
+def test_a_stage_that_is_not_flat_has_its_load_off_before_anything_is_noted_of_it(held: Held, system: System) -> None:
+    level = Level(number=1, amounts={"signin": 6, "bet": 4}, rise_s=0.0, hold_s=0.0)
+    held.watch.plan = held.watch.plan.model_copy(update={"levels": (level,)})
+    gate = StabilityRule(window_s=8.0, step_s=1.0, min_points=4, floor_ms=1.0, relative_drift=0.01, significance=0.4)
+    run = replace(held.run, profile=held.run.profile.model_copy(update={"gate": gate}))
+    judged = threading.Event()
+
+    def slow_down() -> None:
+        while not judged.wait(0.5):
+            system.delay_s["/bet"] = system.delay_s.get("/bet", 0.0) + 0.04
+
+    slower = threading.Thread(target=slow_down)
+    slower.start()
+    try:
+        assert held.context is not None
+        # There are no container statistics to note here: the load is off all the same.
+        with pytest.raises(RampartError):
+            held.context.run(hold_and_judge, run, held.watch, 1, datetime.now(UTC))
+    finally:
+        judged.set()
+        slower.join()
+    assert held.alive() == []
+    happened = _events(held, "breach", "load_stopped", "stage_judged")
+    assert [event.kind for event in happened] == ["breach", "load_stopped", "stage_judged"]
+    assert (happened[0].data["rule"], happened[2].data["verdict"]) == ("stability", "FAIL")
