@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import uuid4
@@ -14,12 +13,16 @@ from prefect.input import RunInput
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.utilities.urls import url_for
-from pydantic import Field, ValidationError, create_model
+from pydantic import Field, ValidationError, create_model, model_validator
+from pydantic_core import ErrorDetails
 
+from blocks.models.errors import Refused
+from blocks.models.load import LoadPlan
 from blocks.models.record import Decision
 from blocks.models.verdict import Verdict
 from tasks.artifacts import link_list, show_question
 from tasks.lease import keep
+from tasks.rules.segments import throttle
 from tasks.run import Run
 
 # Prefect polls the paused run this often, in seconds; the answer is seen within it.
@@ -57,13 +60,22 @@ class KeepOrDestroy(RunInput):
     minutes: int = Field(30, ge=1, le=240, description="With extend: how much longer")
 
 
-def triage_form(stages: int, scenarios: Sequence[str]) -> type[RunInput]:
-    """Return the form of a triage: its bounds are those of this ramp.
+def triage_form(plan: LoadPlan, loadgens: int) -> type[RunInput]:
+    """Return the form of a triage: what it takes is what this ramp can do.
 
     Args:
-        stages: how many stages there are.
-        scenarios: what may be throttled.
+        plan: what is risen through; its stages may be gone on with and its scenarios throttled.
+        loadgens: how many hosts share the load.
     """
+
+    def take(form: Any) -> Any:  # noqa: ANN401 - the form is made below
+        if form.decision == "throttle":
+            try:
+                throttle(plan, form.scenario, form.share, loadgens)
+            except Refused as refusal:
+                raise ValueError(str(refusal)) from refusal
+        return form
+
     fields: dict[str, Any] = {
         "decision": (
             Literal["resume", "throttle", "halt"],
@@ -73,14 +85,15 @@ def triage_form(stages: int, scenarios: Sequence[str]) -> type[RunInput]:
             ),
         ),
         "name": (str, Field(min_length=1, max_length=80, description="Who decides")),
-        "stage": (int, Field(0, ge=0, le=stages, description="Stage to go on with; 0 = the breached one")),
+        "stage": (int, Field(0, ge=0, le=len(plan.levels), description="Stage to go on with; 0 = the breached one")),
         "scenario": (
-            Literal[("", *scenarios)],
+            Literal[("", *(scenario.name for scenario in plan.scenarios))],
             Field("", description="With throttle: which scenario"),
         ),
         "share": (float, Field(0.5, gt=0, lt=1, description="With throttle: what is left of it, 0.5 = half")),
     }
-    form: type[RunInput] = create_model("TriageDecision", __base__=RunInput, **fields)
+    checks: dict[str, Any] = {"take": model_validator(mode="after")(take)}
+    form: type[RunInput] = create_model("TriageDecision", __base__=RunInput, __validators__=checks, **fields)
     return form
 
 
@@ -124,7 +137,7 @@ def ask(  # noqa: PLR0913, PLR0917 - a question has this many parts
         except ValidationError as error:
             first = error.errors()[0]
             if first["input"] != {}:
-                problem = f"**The answer was not taken:** {'.'.join(map(str, first['loc']))}: {first['msg']}\n\n"
+                problem = f"**The answer was not taken:** {_why(first)}\n\n"
                 continue
             # The guard ends the pause of a cancelled run without an answer.
             values = {"decision": unanswered, "name": "nobody: the pause was ended"}
@@ -177,6 +190,12 @@ def ask_whether_to_keep(run: Run, minutes: int) -> None:
 def decided_by_form(run: Run, phase: str, asked: str, answer: str) -> Decision:
     """Keep a decision that the run's form made in advance."""
     return _keep(run, phase, Decision(asked=asked, answer=answer, by="the run's form", waited_seconds=0.0))
+
+
+def _why(error: ErrorDetails) -> str:
+    """Say why a form did not take an answer: a field of it, or the answer as a whole."""
+    where = ".".join(map(str, error["loc"]))
+    return f"{where}: {error['msg']}" if where else str(error.get("ctx", {}).get("error", error["msg"]))
 
 
 def _own_page(phase: str) -> str:

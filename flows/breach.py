@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
-from blocks.models.errors import Refused
 from blocks.models.load import LoadPlan
 from blocks.models.record import Decision
 from blocks.models.verdict import Judgement, Verdict
@@ -63,35 +62,23 @@ def after_breach(run: Run, watch: LoadWatch, ascent: Ascent, *, attended: bool) 
     show_scorecard(run)
     asked = f"Stage {stage} was stopped ({breach.rule}). Resume, throttle or halt?"
     show_triage(run, triage_table(rows))
-    found = triage_page(rows, suggestion)
-    problem = ""
-    while True:
-        if breach.final or (watch.breach is not None and watch.breach.final) or not attended:
-            decided_by_form(run, "ramp", asked, "halt")
-            return None
-        timeout_s = run.profile.ramp.approval_timeout_s
-        page = (
-            f"**{breach}.** All load is off.\n\n{problem}{found}\n\n**resume** after a fix: the smoke test runs again, then the ramp from the "
-            "stage. **throttle** goes on with less of one scenario. **halt** documents the ceiling and tears down.\n\n"
-            f"No answer within {timeout_s / 60:g} minutes is a halt."
-        )
-        form = triage_form(len(watch.plan.levels), [scenario.name for scenario in watch.plan.scenarios])
-        decision = ask(run, "ramp", asked, page, timeout_s, form)
-        if decision.answer == "halt":
-            return None
-        try:
-            plan = _plan_after(watch.plan, decision, len(watch.loadgens))
-            break
-        except Refused as refusal:
-            problem = f"**The answer was not taken:** {refusal}\n\n"
-    return _begin_again(run, watch, ascent, plan, decision, stage)
-
-
-def _plan_after(plan: LoadPlan, decision: Decision, loadgens: int) -> LoadPlan:
-    """Return what to rise through after a decision."""
+    if breach.final or (watch.breach is not None and watch.breach.final) or not attended:
+        decided_by_form(run, "ramp", asked, "halt")
+        return None
+    timeout_s = run.profile.ramp.approval_timeout_s
+    page = (
+        f"**{breach}.** All load is off.\n\n{triage_page(rows, suggestion)}\n\n"
+        "**resume** after a fix: the smoke test runs again, then the ramp from the stage. **throttle** goes on with less "
+        "of one scenario. **halt** documents the ceiling and tears down.\n\n"
+        f"No answer within {timeout_s / 60:g} minutes is a halt."
+    )
+    decision = ask(run, "ramp", asked, page, timeout_s, triage_form(watch.plan, len(watch.loadgens)))
+    if decision.answer == "halt":
+        return None
+    plan = watch.plan
     if decision.answer == "throttle":
-        return throttle(plan, str(decision.details["scenario"]), float(decision.details["share"]), loadgens)
-    return plan
+        plan = throttle(plan, decision.details["scenario"], decision.details["share"], len(watch.loadgens))
+    return _begin_again(run, watch, ascent, plan, decision, stage)
 
 
 def _begin_again(  # noqa: PLR0913, PLR0917 - what a decision changes

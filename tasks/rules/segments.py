@@ -138,6 +138,8 @@ def throttle(plan: LoadPlan, scenario: str, share: float, loadgens: int) -> Load
         Refused: the scenario is unknown, the share is out of range, or a segment would be left without a user of it.
     """
     known = [item.name for item in plan.scenarios]
+    if not scenario:
+        raise Refused(f"No scenario to throttle is given; choose one: the script has {', '.join(known)}.")
     if scenario not in known:
         raise Refused(f"The script has no scenario '{scenario}'; it has {', '.join(known)}.")
     if not 0 < share < 1:

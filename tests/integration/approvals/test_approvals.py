@@ -24,9 +24,13 @@ from blocks.load_profile import LoadProfile
 from blocks.models.record import Decision
 from blocks.perf_environment import PerfEnvironment
 from flows.approvals import GoOrHalt, StageRelease, ask, triage_form
+from tasks.rules.stages import read_load_plan
 from tasks.run import Run
+from tests.unit.rules.plans import inspected, steps
 
 RUN_ID = "5d0cbb5a-6e3c-4a4c-8a57-9e2f5c9d8f10"
+
+_PLAN = read_load_plan(inspected({name: steps([5, 10]) for name in ("signin", "bet")}), "ramp.js")
 
 pytestmark = pytest.mark.integration
 
@@ -120,11 +124,12 @@ def test_an_answer_is_returned_and_journaled(run: Run, prefect: str) -> None:
         {"decision": "perhaps", "name": "Ada"},
         {"decision": "resume", "name": "Ada", "stage": 99},
         {"decision": "throttle", "name": "Ada", "scenario": "nothing"},
+        {"decision": "throttle", "name": "Ada"},
         {"decision": "throttle", "name": "Ada", "scenario": "bet", "share": "much"},
     ],
 )
 def test_nonsense_leaves_it_paused_and_says_why(run: Run, prefect: str, values: dict[str, Any]) -> None:
-    with asking(run, prefect, triage_form(10, ["signin", "bet"])) as asked:
+    with asking(run, prefect, triage_form(_PLAN, 1)) as asked:
         answer = asked.answer(**values).json()
         if answer["status"] == "REJECT":
             assert answer["details"]["reason"]
