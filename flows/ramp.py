@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from prefect import flow
@@ -40,14 +40,13 @@ from tasks.load import (
     wait_for_level,
 )
 from tasks.metrics import refuse_unknown_metrics
+from tasks.rules.advance import Advance, asks_a_person
 from tasks.rules.ceiling import Ascent, ceiling_of, judge_abort, judge_gates
 from tasks.rules.guard import shown
 from tasks.rules.segments import timeline
 from tasks.run import Run
 from tasks.sut import read_stats
 from tasks.watch import LoadWatch
-
-Advance = Literal["by-hand", "auto", "continuous"]
 
 
 @flow(name="ramp", flow_run_name="ramp of {environment}")
@@ -95,12 +94,9 @@ def ramp(  # noqa: PLR0913 - the form of a ramp
         evidence = capture_stages.submit(run, watch.captures)
         ascent, failure = Ascent(unit=plan.unit), None
         try:
-            if advance == "continuous":
-                _run_through(run, watch, ascent)
-            else:
-                run = _climb(run, watch, ascent, start_stage_number, advance, auto_until_stage)
-                if refine_ceiling:
-                    refine(run, watch, ascent)
+            run = _climb(run, watch, ascent, start_stage_number, advance, auto_until_stage)
+            if refine_ceiling and advance != "continuous":
+                refine(run, watch, ascent)
         except Exception as error:  # noqa: BLE001 - raised again when the ramp is judged
             failure = error
         finally:
@@ -142,7 +138,10 @@ def _climb(  # noqa: PLR0913, PLR0917 - the form of a ramp
     """Rise until the ramp is over; after a breach go on as a person decides. Return the run with its blocks as read last."""
     number = start
     while True:
-        _rise(run, watch, ascent, number, advance, auto_until)
+        if advance == "continuous":
+            _run_through(run, watch, ascent)
+        else:
+            _rise(run, watch, ascent, number, advance, auto_until)
         if watch.breach is None:
             return run
         watch.leave_stage()
@@ -180,7 +179,8 @@ def _rise(  # noqa: PLR0913, PLR0917 - the form of a ramp
         if judgement.passed:
             ascent.stable(number, levels[number - 1].amount, (steady_from, datetime.now(UTC)))
         update_progress_artifact(progress, progress=100.0 * number / len(levels))
-        answer = release(run, watch, number, judgement, by_hand=advance == "by-hand" and number > auto_until)
+        by_hand = asks_a_person(advance, number, auto_until, stepped_down=ascent.stepped_down)
+        answer = release(run, watch, number, judgement, by_hand=by_hand)
         run.journal.append("ramp", "stage_ended", number=number)
         if answer == "halt":
             # The guard answers with halt too when it ends a pause: a breach is decided by triage.
@@ -188,6 +188,7 @@ def _rise(  # noqa: PLR0913, PLR0917 - the form of a ramp
             return
         started = answer == "step-down"
         if started:
+            ascent.stepped_down = True
             step_down(run, watch, number)
         number += -1 if started else 1
 

@@ -27,6 +27,8 @@ class Ascent:
     """The highest amount above that stage that was stable too, when the ceiling was refined."""
     halted_at: int | None = None
     """The stage at whose release somebody halted."""
+    stepped_down: bool = False
+    """Whether somebody stepped down: from then on a person releases every stage."""
     stopped_as: Verdict | None = None
     """Verdict of the breach nobody went on from, whatever was tried after it; None when there is none."""
     failure: str = ""

@@ -21,11 +21,14 @@ from blocks.models.errors import RampartError
 from blocks.models.event import Event
 from blocks.models.load import Level, LoadPlan
 from blocks.models.rules import StabilityRule
+from blocks.models.verdict import Verdict
 from flows.approvals import StageRelease, ask
 from flows.hold import hold_and_judge
+from flows.ramp import _climb
 from tasks.clients.loadgen import LoadGenerator
 from tasks.guard import stop_on_breach, watch_load
 from tasks.limits import Limits
+from tasks.rules.ceiling import Ascent
 from tasks.rules.segments import renumber
 from tasks.run import Run
 from tasks.watch import LoadWatch
@@ -195,3 +198,15 @@ def test_a_stage_that_is_not_flat_has_its_load_off_before_anything_is_noted_of_i
     happened = _events(held, "breach", "load_stopped", "stage_judged")
     assert [event.kind for event in happened] == ["breach", "load_stopped", "stage_judged"]
     assert (happened[0].data["rule"], happened[2].data["verdict"]) == ("stability", "FAIL")
+
+
+def test_a_breach_of_the_script_as_it_is_is_triaged_and_halts_without_a_question(held: Held) -> None:
+    held.run.journal.append("ramp", "run_opened", run_id=held.run.id, environment="test")
+    _stop(held)
+    ascent = Ascent(unit="vus")
+    assert held.context is not None
+    held.context.run(_climb, held.run, held.watch, ascent, 1, "continuous", 0)
+    triage, decision = _events(held, "triage", "decision")[-2:]
+    assert len(triage.data["rows"]) == 6
+    assert (decision.data["answer"], decision.data["by"]) == ("halt", "the run's form")
+    assert ascent.stopped_as is Verdict.FAIL

@@ -1,0 +1,19 @@
+"""Who releases a stage that is held: a person, or the gate alone."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Advance = Literal["by-hand", "auto", "continuous"]
+
+
+def asks_a_person(advance: Advance, number: int, auto_until: int, *, stepped_down: bool) -> bool:
+    """Whether a person releases a stage.
+
+    Args:
+        advance: how the run's form says that stages are released.
+        number: the stage that is held.
+        auto_until: with by-hand, stages up to this one are released by the gate alone.
+        stepped_down: whether somebody stepped down in this ramp: released by the gate, the load would be back up at once.
+    """
+    return advance == "by-hand" and (stepped_down or number > auto_until)

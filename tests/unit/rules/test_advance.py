@@ -1,0 +1,32 @@
+"""Who releases which stage."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.rules.advance import Advance, asks_a_person
+
+
+@pytest.mark.parametrize(
+    ("advance", "number", "auto_until", "stepped_down", "asked"),
+    [
+        ("by-hand", 1, 0, False, True),
+        ("by-hand", 3, 3, False, False),
+        ("by-hand", 4, 3, False, True),
+        # Back at stage 3 after a step down from 4, and at every stage from then on.
+        ("by-hand", 3, 3, True, True),
+        ("by-hand", 1, 3, True, True),
+        ("auto", 4, 3, False, False),
+        ("auto", 1, 0, True, False),
+        ("continuous", 4, 0, False, False),
+    ],
+)
+def test_a_person_is_asked_by_hand_above_the_automatic_stages_and_after_a_step_down(
+    advance: Advance,
+    number: int,
+    auto_until: int,
+    *,
+    stepped_down: bool,
+    asked: bool,
+) -> None:
+    assert asks_a_person(advance, number, auto_until, stepped_down=stepped_down) is asked
