@@ -22,7 +22,8 @@ def rules_of_ramp(own: Sequence[GuardRule], plan: LoadPlan) -> tuple[tuple[Guard
 
     Args:
         own: the profile's rules.
-        plan: the script's plan; its thresholds with ``abortOnFail`` become rules unless a rule of the profile is as strict.
+        plan: the script's plan; its thresholds with ``abortOnFail`` become rules unless a rule of the profile is as
+            strict. One for the same metric, scope and operator stands as the profile has it.
 
     Raises:
         Refused: a rule watches an endpoint that the script does not have.
@@ -47,7 +48,14 @@ def rules_of_ramp(own: Sequence[GuardRule], plan: LoadPlan) -> tuple[tuple[Guard
             unenforced.append(f"Not enforced: threshold {rule.name}, as the script has no scenario '{rule.scope}'.")
         elif accepted := next((reason for mine in own if (reason := _accepted(mine, rule))), ""):
             unenforced.append(f"Not enforced: threshold {rule.name}, as it is expected: {accepted}")
-        elif not any(_as_strict(mine, rule) for mine in rules):
+        elif any(_as_strict(mine, rule) for mine in rules):
+            continue
+        elif standing := next((mine for mine in own if _about_the_same(mine, rule)), None):
+            unenforced.append(
+                f"Not enforced: threshold {rule.name}, as the profile's own rule stands: '{standing.name}', "
+                f"{standing.operator} {standing.limit:g} over {standing.window_s:g} s."
+            )
+        else:
             rules.append(rule)
     return tuple(rules), (*unenforced, *impossible)
 
@@ -113,6 +121,10 @@ def _as_strict(mine: GuardRule, rule: GuardRule) -> bool:
         and mine.limit <= rule.limit
         and mine.window_s <= rule.window_s
     )
+
+
+def _about_the_same(mine: GuardRule, rule: GuardRule) -> bool:
+    return (mine.metric, mine.scope, mine.operator) == (rule.metric, rule.scope, rule.operator)
 
 
 def _accepted(mine: GuardRule, rule: GuardRule) -> str:

@@ -75,10 +75,24 @@ def test_the_stepped_ramps_own_limits_are_covered_by_the_profile() -> None:
     assert rules_of_ramp(DEFAULT_GUARD_RULES, plan) == (DEFAULT_GUARD_RULES, ())
 
 
-def test_a_stricter_threshold_is_added() -> None:
-    plan = _plan(**{"http_req_duration{scenario:signin}": _abort("p(95)<300")})
-    rules, _ = rules_of_ramp(DEFAULT_GUARD_RULES, plan)
-    assert [(rule.scope, rule.limit) for rule in rules if rule.metric == "p95_ms"] == [("signin", 500), ("signin", 300)]
+def test_a_stricter_threshold_without_a_rule_of_its_own_in_the_profile_is_added() -> None:
+    own = (GuardRule(name="all", metric="p95_ms", limit=500.0),)
+    plan = _plan(**{"http_req_duration{scenario:signin}": [*_abort("p(95)<300"), *_abort("p(95)<200")]})
+    rules, not_enforced = rules_of_ramp(own, plan)
+    assert [(rule.scope, rule.limit) for rule in rules] == [("", 500), ("signin", 300), ("signin", 200)]
+    assert not_enforced == ()
+
+
+@pytest.mark.parametrize("own", [{"limit": 600.0}, {"window_s": 30.0}, {"for_s": 5.0}, {"settle_s": 60.0}])
+def test_the_profiles_rule_for_the_same_thing_stands_as_it_is(own: dict[str, float]) -> None:
+    mine = (GuardRule(**{"name": "sign-in p95", "metric": "p95_ms", "scope": "signin", "limit": 500.0, **own}),)
+    rules, not_enforced = rules_of_ramp(mine, _plan(**{"http_req_duration{scenario:signin}": _abort("p(95)<500")}))
+    assert rules == mine
+    (said,) = not_enforced
+    assert said.startswith(
+        "Not enforced: threshold http_req_duration{scenario:signin} p(95)<500, as the profile's own rule"
+    )
+    assert f"'sign-in p95', > {own.get('limit', 500.0):g} over {own.get('window_s', 10.0):g} s." in said
 
 
 @pytest.mark.parametrize("patient", [{"for_s": 5.0}, {"settle_s": 60.0}, {"window_s": 60.0}])
