@@ -26,8 +26,8 @@ _BUCKET = "rampart-evidence"
 _LOAD, _TIME = 0.01, 1 / 60
 # The system shares two cores with Prefect, Terraform and a browser: a stall of a second is the machine's, not its own.
 _SIGNIN_WINDOW_S = 30.0
-# Nothing boots here: what does not answer within a minute is broken.
-_READY_S = 60.0
+# Nothing boots here: what does not answer within half a minute is broken.
+_READY_S = 30.0
 # Instead of a day.
 _COST_CHECK_S = 0.5
 
