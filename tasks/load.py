@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from prefect import task
@@ -30,6 +30,8 @@ from tasks.rules.stages import read_load_plan, scale_load, without_nulls
 from tasks.run import Run
 from tasks.watch import LoadWatch, on_each, see_off
 
+T = TypeVar("T")
+
 _TEMPLATES = Environment(
     loader=PackageLoader("tasks"), undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True
 )
@@ -40,6 +42,9 @@ _HOLD_MARGIN_S = 3600.0
 _SMOKE_MARGIN_S = 60.0
 # k6's default gracefulStop is 30 s; after that it interrupts iterations by itself.
 _ENDING_S = 60.0
+# A command that was lost is tried again this often, and this long.
+_AGAIN_S = 2.0
+_PATIENCE_S = 30.0
 _LEVEL_REACHED = 0.99
 _LEVEL_TIMEOUT_S = 30.0
 
@@ -237,9 +242,9 @@ def step_down(run: Run, watch: LoadWatch, number: int) -> None:
     """Stop the segments of the newest stage and hold the one below."""
     chosen = [segment for segment in watch.segments if segment.stage == number]
     watch.release(chosen)
-    watch.stop_load([segment.name for segment in chosen])
-    _journal_ends(run, watch, chosen)
-    watch.segments = _prepared_again(run, watch, chosen)
+    patiently(lambda: watch.stop_load([segment.name for segment in chosen]))
+    patiently(lambda: _journal_ends(run, watch, chosen))
+    watch.segments = patiently(lambda: _prepared_again(run, watch, chosen))
     enter_stage(run, watch, number - 1)
 
 
@@ -324,7 +329,7 @@ def wait_for_level(run: Run, watch: LoadWatch, number: int, *, held: bool = True
 def wait_for_end(watch: LoadWatch) -> None:
     """Wait until a script that runs as it is has ended by itself, as long as a graceful stop may take."""
     deadline = time.monotonic() + _ENDING_S
-    while any(job.alive for job in watch.jobs().values()) and time.monotonic() < deadline:
+    while any(job.alive for job in patiently(watch.jobs).values()) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
 
 
@@ -335,16 +340,27 @@ def end_ramp(run: Run, watch: LoadWatch) -> RampartError | None:
         Why the load could not be confirmed to be off; teardown stops it again. None when it is off.
     """
     try:
-        if watch.finish():
-            watch.stop_load()
-        else:
-            watch.stopped.wait(_SMOKE_MARGIN_S)
-        journal_ended_segments(run, watch)
+        if watch.finish() or not watch.stopped.wait(_SMOKE_MARGIN_S):
+            patiently(watch.stop_load)
+        patiently(lambda: journal_ended_segments(run, watch))
     except RampartError as error:
         run.journal.append("ramp", "note", text=f"The load could not be confirmed to be off: {error}")
         return error
     get_run_logger().info("Load off")
     return None
+
+
+def patiently(act: Callable[[], T]) -> T:
+    """Do something on the load generators; a lost command is tried again for half a minute."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return act()
+        except Unavailable as error:
+            if time.monotonic() > deadline:
+                raise
+            get_run_logger().warning("%s It is tried again.", error)
+            time.sleep(_AGAIN_S)
 
 
 def journal_ended_segments(run: Run, watch: LoadWatch) -> None:
