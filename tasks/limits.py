@@ -46,7 +46,7 @@ class Look:
     saturation: tuple[Saturation, ...]
     """New readings of the load generators."""
     failures: tuple[str, ...]
-    """What could not be asked, and why."""
+    """What cannot be asked now, and why."""
 
 
 def guard_rules(run: Run, plan: LoadPlan) -> tuple[tuple[GuardRule, ...], tuple[str, ...]]:
@@ -109,7 +109,7 @@ class Limits:
             stage_started_s: when the stage began, by the same clock.
             loaded: the endpoints that have load now; None = all.
         """
-        new = self._new_answers()
+        new, newest = self._new_answers(), [polled.answer for polled in self._asked.values()]
         users = _users_of(new[self._users][0]) if self._users in new else None
         if users is not None:
             self._last_users = users
@@ -126,7 +126,7 @@ class Limits:
             seen_s={_process(reading): asked_s for reading in fresh.readings if reading.value <= _FRESH_S},
             users=users,
             saturation=saturation,
-            failures=tuple(dict.fromkeys(answer.failure for answer, _ in new.values() if answer.failure)),
+            failures=tuple(dict.fromkeys(said.value.failure for said in newest if said and said.value.failure)),
         )
 
     def _new_answers(self) -> dict[str, tuple[Answered, float]]:

@@ -48,6 +48,8 @@ class Held:
     error: BaseException | None = None
     context: Context | None = None
     """The flow's own context: what has to be called as the ramp calls it."""
+    over: threading.Event = field(default_factory=threading.Event)
+    """Set when the flow may end once it was answered; until then it is guarded on."""
     thread: threading.Thread = field(default_factory=threading.Thread)
 
     def answer(self, decision: str) -> httpx.Response:
@@ -57,6 +59,7 @@ class Held:
 
     def end(self) -> Decision:
         """Wait for the flow's end and return what was decided."""
+        self.over.set()
         self.thread.join(60)
         assert not self.thread.is_alive()
         assert self.error is None, self.error
@@ -110,6 +113,8 @@ def held(run: Run, prefect: str, loadgen: LoadGenerator, system: System) -> Iter
         asked.set()
         held.decision = ask(run, "ramp", "Release stage 1?", "The page.", 60.0, StageRelease)
         held.may_start = watch.may_start()
+        watch.leave_stage()
+        held.over.wait(120)
         watch.finish()
         guard.wait()
 
@@ -126,5 +131,6 @@ def held(run: Run, prefect: str, loadgen: LoadGenerator, system: System) -> Iter
     until(lambda: httpx.get(state).json()["state"]["type"] == "PAUSED", "the flow waits")
     until(lambda: watch.polls > 3, "the guard looks")
     yield held
+    held.over.set()
     held.answer("halt")
     held.thread.join(60)
