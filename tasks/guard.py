@@ -87,6 +87,7 @@ def stop_on_breach(run: Run, watch: LoadWatch, breach: Breached) -> bool:
         )
         run.journal.append("ramp", "note", text=text)
         logger.error("BREACH %s; %s", breach, text)
+        watch.unseen = True
         return True
     run.journal.append("ramp", "load_stopped", stopped=gone.isoformat())
     logger.error("BREACH %s; load off after %.1f s", breach, (gone - detected).total_seconds())

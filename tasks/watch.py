@@ -64,6 +64,8 @@ class LoadWatch:
     """Set when the ramp ends the load by itself: what ends from then on is no breach."""
     stopped: threading.Event = field(default_factory=threading.Event)
     """Set when the load of a breach is gone and the breach is journaled."""
+    unseen: bool = False
+    """Whether the load of a breach was not seen to be gone, and the guard stopped waiting for it."""
     left: bool = False
     """Whether the ramp left the stage of the breach: a pause that is open then asks about the breach itself."""
     polls: int = 0
@@ -117,7 +119,8 @@ class LoadWatch:
             if self.breach is not None or self.finished.is_set():
                 return False
             self.stopped.clear()
-            self.breach, self.breached, self.gone, self.left = breach, datetime.now(UTC), None, False
+            self.breach, self.breached, self.gone = breach, datetime.now(UTC), None
+            self.unseen = self.left = False
             return True
 
     def see_gone(self, moment: datetime) -> None:
@@ -142,7 +145,7 @@ class LoadWatch:
     def pause_to_end(self) -> Iterator[Breached | None]:
         """Give the breach whose pause has to end, None when there is none; the ramp leaves no stage while the body works."""
         with self._pausing:
-            yield self.breach if self.stopped.is_set() and not self.left else None
+            yield self.breach if (self.stopped.is_set() or self.unseen) and not self.left else None
 
     def rearm(self, plan: LoadPlan, segments: tuple[Segment, ...]) -> bool:
         """Begin another attempt after a breach; return False when the breach is final."""
@@ -223,7 +226,7 @@ def on_each(loadgens: Sequence[T], act: Callable[[T], R]) -> list[R]:
     Raises:
         RampartError: what one of them said; Unavailable with all they said when there are several.
     """
-    with ThreadPoolExecutor(len(loadgens)) as pool:
+    with ThreadPoolExecutor(max(1, len(loadgens))) as pool:
         futures = [pool.submit(act, loadgen) for loadgen in loadgens]
     errors = [error for future in futures if (error := future.exception()) is not None]
     if len(errors) > 1 and all(isinstance(error, RampartError) for error in errors):

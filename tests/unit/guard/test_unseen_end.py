@@ -47,6 +47,9 @@ def test_a_breach_whose_load_generator_stays_away_has_no_end_of_load_and_names_i
     thread.join(60)
     assert reported == [True]
     assert not watch.stopped.is_set()
+    # The question whether to go on ends all the same.
+    with watch.pause_to_end() as pending:
+        assert pending is watch.breach
     record = run.record()
     assert [(breach.rule, breach.stopped, breach.load_zero_at) for breach in record.breaches] == [
         ("by the test", None, None)

@@ -1,0 +1,58 @@
+"""What the ramp and the guard know of the load together."""
+
+from __future__ import annotations
+
+import pytest
+
+from blocks.models.breach import Breached
+from blocks.models.errors import Failed, Unavailable
+from blocks.models.load import Level, LoadPlan
+from tasks.rules.segments import cut_into_segments
+from tasks.watch import LoadWatch, on_each
+
+
+def _watch() -> LoadWatch:
+    levels = (
+        Level(number=1, amounts={"signin": 5.0, "bet": 0.0}, rise_s=1, hold_s=1),
+        Level(number=2, amounts={"signin": 10.0, "bet": 5.0}, rise_s=1, hold_s=1),
+    )
+    plan = LoadPlan(unit="vus", levels=levels, scenarios=(), thresholds={}, tags={}, other={})
+    return LoadWatch(loadgens=(), plan=plan, segments=cut_into_segments(plan, 1))
+
+
+def test_an_endpoint_has_load_from_the_stage_on_that_gives_it_some() -> None:
+    watch = _watch()
+    assert list(watch.loaded()) == []
+    watch.enter_stage(1)
+    assert list(watch.loaded()) == []
+    watch.expect(watch.segments[0])
+    assert list(watch.loaded()) == ["signin"]
+    watch.enter_stage(2)
+    assert list(watch.loaded()) == ["signin", "bet"]
+
+
+def test_a_breach_that_is_final_or_gone_is_not_replaced() -> None:
+    watch, hold = _watch(), Breached("hold", "incident", "none", final=True)
+    assert not watch.overrule(hold)
+    assert watch.report(Breached("error rate", "6%", "> 5%"))
+    assert watch.overrule(hold)
+    assert not watch.overrule(Breached("cancelled", "yes", "no", final=True))
+    assert watch.breach is hold
+
+
+def test_what_went_wrong_on_several_is_said_of_each_and_nobody_is_left_out() -> None:
+    done: list[int] = []
+
+    def act(number: int) -> int:
+        if number != 2:
+            message = f"{number} does not answer."
+            raise Failed(message)
+        done.append(number)
+        return number
+
+    with pytest.raises(Unavailable, match=r"1 does not answer\. 3 does not answer\."):
+        on_each([1, 2, 3], act)
+    assert done == [2]
+    with pytest.raises(Failed, match=r"1 does not answer\."):
+        on_each([1, 2], act)
+    assert on_each([], act) == []
