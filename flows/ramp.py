@@ -14,6 +14,7 @@ from prefect.states import Cancelled
 
 from blocks.models.errors import RampartError
 from blocks.models.load import LoadPlan
+from blocks.models.rules import GuardRule
 from blocks.models.verdict import passed
 from flows.approvals import ask as ask_person
 from flows.approvals import decided_by_form
@@ -74,25 +75,10 @@ def ramp(  # noqa: PLR0913 - the form of a ramp
                     f"{len(run.record().links)} links on the run's page; docker stats of {len(containers)} containers"
                 )
             )
-        plan = read_ramp_plan(run)
-        refuse_unknown_stage(plan, start_stage_number)
-        _approve(run, plan, ask=ask, start=start_stage_number)
-        with check(run, "ramp.launch") as checking:
-            refuse_wrong_clocks(run)
-            watch = prepare_ramp(run, plan, literally=advance == "continuous")
-            rules, not_enforced = guard_rules(run, plan)
-            refuse_unknown_metrics(run, rules, loaded=True)
-            for text in not_enforced:
-                run.journal.append("ramp", "note", text=text)
-            what = f"{len(plan.levels)} stages up to {plan.levels[-1].amount:g} {plan.unit}"
-            checking.judge(
-                passed(
-                    f"{what}, {len(watch.segments)} segments on {len(watch.loadgens)} load generators, {len(rules)} rules of the guard"
-                )
-            )
+        watch, rules = _launch(run, start_stage_number, ask=ask, advance=advance)
         guard = watch_load.submit(run, watch, Limits(run, rules, watch.loadgens), str(flow_run.id))
         evidence = capture_stages.submit(run, watch.captures)
-        ascent, failure = Ascent(unit=plan.unit), None
+        ascent, failure = Ascent(unit=watch.plan.unit), None
         try:
             run = _climb(run, watch, ascent, start_stage_number, advance, auto_until_stage)
             if refine_ceiling and advance != "continuous":
@@ -108,6 +94,32 @@ def ramp(  # noqa: PLR0913 - the form of a ramp
     if watch is not None and watch.breach is not None and watch.breach.rule == CANCELLED:
         return Cancelled(message="the ramp was cancelled on its page; its load was stopped first")
     return opened.outcome
+
+
+def _launch(run: Run, start: int, *, ask: bool, advance: Advance) -> tuple[LoadWatch, tuple[GuardRule, ...]]:
+    """Prepare the load and the guard's rules, and ask: what can be refused without a person is refused before."""
+    literally = advance == "continuous"
+    with check(run, "ramp.launch") as checking:
+        plan = read_ramp_plan(run)
+        refuse_unknown_stage(plan, start)
+        refuse_wrong_clocks(run)
+        rules, not_enforced = guard_rules(run, plan)
+        refuse_unknown_metrics(run, rules, loaded=True)
+        watch = prepare_ramp(run, plan, literally=literally)
+        _approve(run, plan, ask=ask, start=start)
+        if ask:
+            # An answer may take half an hour: a clock may have moved, or an idle connection been dropped.
+            refuse_wrong_clocks(run)
+            watch = prepare_ramp(run, plan, literally=literally)
+        for text in not_enforced:
+            run.journal.append("ramp", "note", text=text)
+        what = f"{len(plan.levels)} stages up to {plan.levels[-1].amount:g} {plan.unit}"
+        checking.judge(
+            passed(
+                f"{what}, {len(watch.segments)} segments on {len(watch.loadgens)} load generators, {len(rules)} rules of the guard"
+            )
+        )
+    return watch, rules
 
 
 def _approve(run: Run, plan: LoadPlan, *, ask: bool, start: int) -> None:
