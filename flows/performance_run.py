@@ -181,7 +181,8 @@ def _open_journal(run: Run, options: dict[str, Any], *, with_ramp: bool) -> None
 def _work_through(run: Run, options: dict[str, Any], *, with_ramp: bool) -> None:
     """Go from phase to phase until one does not pass."""
     where = (run.id, run.environment_name, run.profile_name)
-    go_on(preflight(*where, with_ramp=with_ramp, start_stage=options.get("start_stage", 1), return_state=True))
+    asked = {key: options[key] for key in ("start_stage", "advance") if key in options}
+    go_on(preflight(*where, with_ramp=with_ramp, **asked, return_state=True))
     go_on(
         provision(
             *where,

@@ -16,13 +16,20 @@ from tasks.infrastructure import make_plan
 from tasks.limits import guard_rules
 from tasks.load import read_ramp_plan, refuse_unknown_stage
 from tasks.metrics import refuse_unknown_metrics
+from tasks.rules.advance import Advance, refuse_start_stage
 from tasks.rules.plan import judge_plan
 from tasks.tools import judge_tools, read_and_judge_tfvars, read_tools
 
 
 @flow(name="preflight", flow_run_name="preflight of {environment}")
-def preflight(
-    run_id: str, environment: str, profile: str, *, with_ramp: bool = True, start_stage: int = 1
+def preflight(  # noqa: PLR0913 - the form of a pre-flight
+    run_id: str,
+    environment: str,
+    profile: str,
+    *,
+    with_ramp: bool = True,
+    start_stage: int = 1,
+    advance: Advance = "by-hand",
 ) -> State[Any]:
     """Check the account, the variables, the plan, the quotas, the tools and the ramp's script."""
     with phase("preflight", run_id, environment, profile) as opened:
@@ -35,6 +42,7 @@ def preflight(
             with check(run, "ramp.launch") as checking:
                 plan = read_ramp_plan(run)
                 refuse_unknown_stage(plan, start_stage)
+                refuse_start_stage(advance, start_stage)
                 rules, _ = guard_rules(run, plan)
                 refuse_unknown_metrics(run, rules, loaded=False)
                 checking.judge(

@@ -25,7 +25,7 @@ from tasks.rules.signals import Asked, Track, gone, saturation_signal, subjects_
 from tasks.run import Run
 from tasks.sut import sut_of
 
-# The rows are read side by side; an operator waits for the slowest no longer than this.
+# The rows are read side by side; an operator waits for the slowest no longer than this, and than spans may come late.
 _ROW_S = 8.0
 _KERNEL_S = 5.0
 # Prometheus refuses more than 11,000 points a series.
@@ -75,9 +75,10 @@ def read_signals(  # noqa: PLR0913 - what a breach leaves behind
     }
     pool = ThreadPoolExecutor(len(readers))
     futures = {row: pool.submit(reader) for row, reader in readers.items()}
-    wait(futures.values(), timeout=_ROW_S)
+    limit_s = _ROW_S + look.rules.span_lag_s
+    wait(futures.values(), timeout=limit_s)
     pool.shutdown(wait=False, cancel_futures=True)
-    return tuple(_read(row, future) for row, future in futures.items())
+    return tuple(_read(row, future, limit_s) for row, future in futures.items())
 
 
 def _next_second(moment: datetime) -> datetime:
@@ -85,9 +86,9 @@ def _next_second(moment: datetime) -> datetime:
     return datetime.fromtimestamp(math.ceil(moment.timestamp()), UTC)
 
 
-def _read(row: Row, future: Future[Signal]) -> Signal:
+def _read(row: Row, future: Future[Signal], limit_s: float) -> Signal:
     if not future.done():
-        return Signal(row=row, query="", problem=f"It did not answer within {_ROW_S:g} s.")
+        return Signal(row=row, query="", problem=f"It did not answer within {limit_s:g} s.")
     error = future.exception()
     if error is None:
         return future.result()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from blocks.models.errors import Refused
+
 Advance = Literal["by-hand", "auto", "continuous"]
 
 
@@ -17,3 +19,16 @@ def asks_a_person(advance: Advance, number: int, auto_until: int, *, stepped_dow
         stepped_down: whether somebody stepped down in this ramp: released by the gate, the load would be back up at once.
     """
     return advance == "by-hand" and (stepped_down or number > auto_until)
+
+
+def refuse_start_stage(advance: Advance, start: int) -> None:
+    """Refuse a start stage that the way of advancing cannot have.
+
+    Raises:
+        Refused: the script is run as it is, and begins with its first stage.
+    """
+    if advance == "continuous" and start > 1:
+        raise Refused(
+            f"Start stage {start} and advance 'continuous' exclude each other: the script is run as it is, from its first stage; "
+            "start at stage 1, or advance by-hand or auto."
+        )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.rules.advance import Advance, asks_a_person
+from blocks.models.errors import Refused
+from tasks.rules.advance import Advance, asks_a_person, refuse_start_stage
 
 
 @pytest.mark.parametrize(
@@ -30,3 +31,11 @@ def test_a_person_is_asked_by_hand_above_the_automatic_stages_and_after_a_step_d
     asked: bool,
 ) -> None:
     assert asks_a_person(advance, number, auto_until, stepped_down=stepped_down) is asked
+
+
+def test_the_script_as_it_is_starts_at_its_first_stage() -> None:
+    with pytest.raises(Refused, match="Start stage 3 and advance 'continuous' exclude each other"):
+        refuse_start_stage("continuous", 3)
+    refuse_start_stage("continuous", 1)
+    refuse_start_stage("by-hand", 3)
+    refuse_start_stage("auto", 3)
