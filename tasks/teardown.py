@@ -16,6 +16,7 @@ from tasks.account import account_of
 from tasks.checks import PhaseStopped, check
 from tasks.clients.sweep.resources import Resource, Swept
 from tasks.clients.sweep.sweeping import find, sweep
+from tasks.clients.terraform import apply_was_started
 from tasks.infrastructure import terraform_of
 from tasks.lease import (
     TEARDOWN_MINUTES,
@@ -31,6 +32,7 @@ from tasks.lease import (
 )
 from tasks.load import stop_all_load
 from tasks.log import run_logger
+from tasks.rules.ownership import Ownership
 from tasks.run import Run, give_back_reserve
 from tasks.unfinished import is_clean
 
@@ -55,6 +57,7 @@ def tear_down(run: Run) -> None:
         swept: tuple[Swept, ...] | None = _try(run, problems, _sweep)
         _try(run, problems, lambda run: _judge_registries(run, swept or ()))
         gone = _try(run, problems, lambda run: _judge_sweep(run, swept)) is not None
+        in_state: tuple[str, ...] | None = _try(run, problems, _left_in_state)
         _forget_secrets(run)
         destroyed = [
             event
@@ -62,16 +65,19 @@ def tear_down(run: Run) -> None:
             if event.kind == "terraform" and event.data["operation"] == "destroy"
         ]
         left = [str(item.resource) for item in swept or () if item.left]
+        left += ["Terraform's state, which could not be read"] if in_state is None else list(in_state)
+        # Tags alone do not tell: not every resource can be tagged.
+        clean = gone and not left
         run.journal.append(
             "teardown", "teardown",
             verdict=(Verdict.FAIL if problems else Verdict.PASS).value,
-            clean=gone,
+            clean=clean,
             destroyed=sum(event.data["destroyed"] for event in destroyed),
             leftover=left,
             ecr_deleted=sorted(set(registries) - {item.resource.id for item in swept or () if item.left}),
             seconds=round(time.monotonic() - began, 1),
         )  # fmt: skip
-        _end_lease(run, left, gone=gone)
+        _end_lease(run, left, clean=clean)
     if problems:
         raise PhaseStopped(f"{problems[0]} (run {run.id})")
 
@@ -179,9 +185,9 @@ def _taken_down_elsewhere(link: Link) -> bool:
     return link.lease is not None and link.lease.purpose == "teardown" and link.lease.host != platform.node()
 
 
-def _end_lease(run: Run, left: list[str], *, gone: bool) -> None:
+def _end_lease(run: Run, left: list[str], *, clean: bool) -> None:
     try:
-        if gone:
+        if clean:
             release(run)
         else:
             give_up(run, tuple(left))
@@ -207,15 +213,23 @@ def _leave_state_alone(run: Run) -> None:
     if is_clean(run.journal.read()[0]):
         return
     with check(run, "teardown.destroy") as checking:
-        checking.judge(
-            failed("Terraform's state is another run's and was left alone; the sweep deletes by this run's tag.")
-        )
+        if apply_was_started(run.folder / "terraform"):
+            checking.judge(
+                failed("Terraform's state is another run's and was left alone; the sweep deletes by this run's tag.")
+            )
+        else:
+            checking.judge(passed("this run applied nothing; Terraform's state is another run's and was left alone"))
 
 
 def _destroy(run: Run) -> None:
     with check(run, "teardown.destroy") as checking:
         _still_holds(run)
         terraform = terraform_of(run)
+        if not apply_was_started(terraform.work):
+            owner, why = terraform.ownership(run.id)
+            if owner is Ownership.NOTHING:
+                checking.judge(passed(why))
+                return
         destroyed: list[str] = []
 
         def follow(event: dict[str, Any]) -> None:
@@ -232,6 +246,16 @@ def _destroy(run: Run) -> None:
             )
         else:
             checking.judge(passed(f"{len(destroyed)} resources destroyed; the state is empty"))
+
+
+def _left_in_state(run: Run) -> tuple[str, ...]:
+    """Return what Terraform's state still holds of a run that applied."""
+    if not apply_was_started(run.folder / "terraform"):
+        return ()
+    terraform = terraform_of(run)
+    if terraform.ownership(run.id)[0] not in {Ownership.OWN, Ownership.SHARED}:
+        return ()
+    return tuple(f"{address} in Terraform's state" for address in terraform.state_addresses())
 
 
 def _sweep(run: Run) -> tuple[Swept, ...]:

@@ -4,7 +4,7 @@ Failed
 +-- StateUnreadable    the state is no state any more
 +-- StateLocked        somebody else holds the state
 Refused
-+-- StateOfAnotherRun  the state holds what another run applied
++-- StateOfAnotherRun  the state holds what another run, or somebody by hand, applied
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any
 
 from blocks.models.errors import Failed, Refused
 from tasks.clients.processes import Completed, DetachedCommand, run_command
+from tasks.rules.ownership import Ownership, StateHolds, judge_state, read_state
 
 # Pauses between the tries of a destroy, before what is left goes to the sweep.
 _PAUSES_S = (2.0, 10.0)
@@ -59,7 +60,13 @@ class StateLocked(Failed):
 
 
 class StateOfAnotherRun(Refused):
-    """The state holds what another run applied; destroying it is that run's business."""
+    """The state holds what another run, or somebody by hand, applied; destroying it is their business."""
+
+
+def apply_was_started(work: Path) -> bool:
+    """Whether a run ever started an apply, by its folder for Terraform: a run that did not has made nothing."""
+    # Made before Terraform is started, so that a starter that dies right away is seen too.
+    return (work / "apply").exists()
 
 
 @dataclass(frozen=True)
@@ -157,15 +164,12 @@ class Terraform:
             StateUnreadable: there is no state to destroy by; the file is kept in the run's folder.
             StateOfAnotherRun: nothing was destroyed.
         """
-        if not self._initialised and DetachedCommand(self.work / "apply").started:
-            self.init()
         ended: tuple[Span, ...] = ()
         for pause in (*_PAUSES_S, None):
             try:
                 self.adopt(on_event, timeout_s)
                 ended = self._ended()
-                self._require_own_state(run_id)
-                if self.state_addresses():
+                if self._require_own_state(run_id):
                     self._destroy(on_event, timeout_s)
             except (StateUnreadable, StateOfAnotherRun):
                 raise
@@ -211,23 +215,31 @@ class Terraform:
             if line and not line.startswith("data.") and ".data." not in line
         )
 
-    def state_runs(self) -> frozenset[str]:
-        """Return the runs whose tag ``rampart_run_id`` is on resources in the state."""
+    def ownership(self, run_id: str) -> tuple[Ownership, str]:
+        """Say whose the resources in the state are, and why.
+
+        Raises:
+            Failed: the state cannot be read.
+        """
+        applied = apply_was_started(self.work)
+        if applied and not self._initialised:
+            self.init()
+        try:
+            return judge_state(self.state_holds(), run_id, applied=applied)
+        except StateUnreadable as error:
+            if applied:
+                raise
+            return Ownership.NOTHING, f"this run applied nothing; the state was left alone: {error}"
+
+    def state_holds(self) -> StateHolds:
+        """Return what the state holds; nothing before the first apply."""
         if not self._initialised:
-            return frozenset()
+            return read_state({})
         # Reads the stored state as it is: no provider is started. It holds sensitive values: never write it anywhere.
         completed = self._run("state", "pull", "-no-color", timeout_s=60.0, good=(0, 1))
         if completed.code == 1:
             raise _state_error(completed)
-        state: dict[str, Any] = json.loads(completed.stdout or "{}")
-        attributes: list[dict[str, Any]] = [
-            instance.get("attributes") or {}
-            for resource in state.get("resources", ())
-            if resource.get("mode") == "managed"
-            for instance in resource.get("instances", ())
-        ]
-        runs = {(item.get("tags_all") or {}).get("rampart_run_id") for item in attributes}
-        return frozenset(str(run) for run in runs if run)
+        return read_state(json.loads(completed.stdout or "{}"))
 
     def version(self) -> str:
         """Return what Terraform says of its version."""
@@ -261,20 +273,24 @@ class Terraform:
             timeout_s,
         )
 
-    def _require_own_state(self, run_id: str) -> None:
+    def _require_own_state(self, run_id: str) -> bool:
+        """Whether there is something of the run to destroy.
+
+        Raises:
+            StateUnreadable: nobody can tell; the file is kept in the run's folder.
+            StateOfAnotherRun: somebody else's resources are there.
+        """
         try:
-            others = sorted(self.state_runs() - {run_id})
+            owner, why = self.ownership(run_id)
         except StateUnreadable as error:
             kept = self._set_state_aside()
             raise StateUnreadable(
                 f"{error} Nothing can be destroyed by it: what carries the run's tag is left to the sweep. "
                 + (f"The unreadable state is kept as {kept}." if kept else "Repair it where its backend keeps it.")
             ) from error
-        if others:
-            raise StateOfAnotherRun(
-                f"Terraform's state holds resources of run {', '.join(others)}, not only of run {run_id}; "
-                f"nothing was destroyed by Terraform. Take {'that run' if len(others) == 1 else 'those runs'} down first."
-            )
+        if owner in {Ownership.SHARED, Ownership.OTHERS}:
+            raise StateOfAnotherRun(why)
+        return owner is Ownership.OWN
 
     def _set_state_aside(self) -> Path | None:
         """Move an unreadable local state into the run's folder, out of the next run's way; it may hold secrets."""

@@ -21,6 +21,8 @@ class PlanSummary(BaseModel):
     adds: tuple[str, ...]
     changes: tuple[str, ...]
     destroys: tuple[str, ...]
+    unchanged: tuple[str, ...] = ()
+    """What the state holds already, and the plan leaves as it is."""
     untagged: tuple[str, ...]
     """Taggable resources whose planned tags lack the run's."""
     vpcs: int
@@ -53,6 +55,7 @@ def summarise_plan(plan: Mapping[str, Any], tags: Mapping[str, str]) -> PlanSumm
         adds=_addresses(adds),
         changes=_addresses(change for change in managed if change["change"]["actions"] == ["update"]),
         destroys=_addresses(change for change in managed if "delete" in change["change"]["actions"]),
+        unchanged=_addresses(change for change in managed if change["change"]["actions"] == ["no-op"]),
         untagged=_addresses(change for change in adds if _lacks(change["change"].get("after") or {}, tags)),
         vpcs=kinds["aws_vpc"],
         addresses=kinds["aws_eip"],
@@ -69,6 +72,12 @@ def judge_plan(plan: PlanSummary, expected: ExpectedPlan) -> Judgement:
         return failed(
             f"{counts}; wanted 0 and 0: {_some((*plan.destroys, *plan.changes))}. An earlier run may have left "
             "infrastructure: run the teardown deployment for it first."
+        )
+    if plan.unchanged:
+        return failed(
+            f"{counts}, but Terraform's state already holds {_some(plan.unchanged)}; wanted is an empty state: what is "
+            "in it would be destroyed with the run. Start the teardown deployment of the run that made it, or, if it was "
+            "applied by hand, destroy it by hand."
         )
     if abs(len(plan.adds) - expected.adds) > expected.tolerance:
         return failed(

@@ -20,6 +20,7 @@ import httpx
 import pytest
 
 from tasks.clients.terraform import StateLocked, StateOfAnotherRun, StateUnreadable, Terraform
+from tasks.rules.ownership import Ownership
 from tests.integration.cloud.conftest import ROOT
 from tests.integration.serving import serving
 
@@ -169,6 +170,22 @@ def test_what_another_run_applied_is_not_destroyed(tmp_path: Path) -> None:
     with pytest.raises(StateOfAnotherRun, match=f"holds resources of run another, not only of run {RUN}; nothing was"):
         terraform.destroy(RUN, ignore)
     assert state.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [None, '{"version": 4, "reso'], ids=["by hand", "unreadable"])
+def test_a_run_that_applied_nothing_leaves_the_state_alone(tmp_path: Path, content: str | None) -> None:
+    terraform = module(tmp_path)
+    subprocess.run(["terraform", "apply", "-auto-approve"], cwd=terraform.directory, check=True, capture_output=True)
+    state = terraform.directory / "terraform.tfstate"
+    if content is not None:
+        state.write_text(content, encoding="utf-8")
+    before = state.read_bytes()
+    terraform.destroy(RUN, ignore)
+    assert state.read_bytes() == before
+    assert not (terraform.work / "destroy").exists()
+    owner, why = terraform.ownership(RUN)
+    assert owner is Ownership.NOTHING
+    assert why.startswith("this run applied nothing; the state ")
 
 
 def test_a_module_that_was_never_prepared_has_nothing_to_destroy(tmp_path: Path) -> None:

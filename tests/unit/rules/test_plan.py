@@ -53,6 +53,7 @@ def test_adds_changes_and_destroys_are_told_apart() -> None:
     assert plan.adds == ("aws_eip.a", "aws_eip.b", "aws_vpc.main")
     assert plan.changes == ("aws_subnet.x",)
     assert plan.destroys == ("aws_subnet.y", "aws_subnet.z")
+    assert plan.unchanged == ("aws_subnet.same",)
     assert (plan.vpcs, plan.addresses) == (1, 2)
 
 
@@ -108,6 +109,12 @@ def test_a_plan_that_changes_or_destroys_fails_and_names_it(kind: str) -> None:
     judged = judge_plan(_summary(58, **{kind: ("aws_vpc.main",)}), ExpectedPlan())
     assert judged.verdict is Verdict.FAIL
     assert "aws_vpc.main" in judged.detail
+
+
+def test_a_state_that_holds_something_already_fails_though_nothing_of_it_would_change() -> None:
+    judged = judge_plan(_summary(unchanged=("tls_private_key.by_hand",)), ExpectedPlan())
+    assert judged.verdict is Verdict.FAIL
+    assert "already holds tls_private_key.by_hand; wanted is an empty state" in judged.detail
 
 
 def test_a_plan_without_the_runs_tags_fails_and_shortens_a_long_list() -> None:

@@ -1,0 +1,80 @@
+"""Taking a run down with the real Terraform: what is destroyed, and when it is said to be clean."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blocks.models.lease import Lease, LeaseState
+from tasks.checks import PhaseStopped
+from tasks.infrastructure import terraform_of
+from tasks.lease import newest, state_of, take
+from tasks.run import Run
+from tasks.teardown import tear_down
+from tasks.unfinished import is_clean
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
+]
+
+
+def state_file(run: Run) -> Path:
+    return run.environment.checkout / "module" / "terraform.tfstate"
+
+
+def applied_by_the_run(run: Run) -> None:
+    terraform = terraform_of(run)
+    terraform.init()
+    terraform.plan()
+    terraform.apply(lambda _: None)
+
+
+def lease_of(run: Run) -> tuple[LeaseState, Lease]:
+    link = newest(run.environment_name)
+    assert link is not None
+    assert link.lease is not None
+    return state_of(link)[0], link.lease
+
+
+def last(run: Run, kind: str, **data: str) -> dict[str, Any]:
+    events = run.journal.read()[0]
+    return next(event.data for event in reversed(events) if event.kind == kind and data.items() <= event.data.items())
+
+
+def test_a_run_that_applied_nothing_leaves_what_somebody_applied_by_hand(run: Run) -> None:
+    assert take(run, None, 10) is not None
+    module = run.environment.checkout / "module"
+    for command in ("init", "apply -auto-approve"):
+        subprocess.run(["terraform", *command.split()], cwd=module, check=True, capture_output=True)
+    before = state_file(run).read_bytes()
+    tear_down(run)
+    assert state_file(run).read_bytes() == before
+    destroy = last(run, "check", id="teardown.destroy")
+    assert (destroy["verdict"], destroy["detail"]) == (
+        "PASS", "this run applied nothing; the state holds 1 resource, not of its own",
+    )  # fmt: skip
+    assert is_clean(run.journal.read()[0])
+    assert lease_of(run)[0] is LeaseState.FREE
+
+
+def test_a_run_is_clean_only_when_terraforms_state_is_empty_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.clients.terraform._PAUSES_S", ())
+    assert take(run, None, 10) is not None
+    applied_by_the_run(run)
+    with pytest.raises(PhaseStopped, match=r"teardown\.destroy"):
+        tear_down(run)
+    assert last(run, "check", id="teardown.sweep")["verdict"] == "PASS"
+    left = "terraform_data.host in Terraform's state"
+    assert last(run, "teardown")["leftover"] == [left]
+    assert not is_clean(run.journal.read()[0])
+    state, lease = lease_of(run)
+    assert (state, lease.leftover) == (LeaseState.STALE, (left,))
+    # What the janitor does a quarter of an hour later.
+    (run.environment.checkout / "module" / "may-go").touch()
+    tear_down(run)
+    assert is_clean(run.journal.read()[0])
+    assert lease_of(run)[0] is LeaseState.FREE

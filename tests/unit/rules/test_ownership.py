@@ -1,0 +1,67 @@
+"""A teardown destroys by Terraform what its own run applied, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasks.rules.ownership import Ownership, judge_state, read_state
+
+_OWN, _OTHER, _BY_HAND = {"rampart_run_id": "r1"}, {"rampart_run_id": "r2"}, {"team": "payments"}
+_UNTAGGABLE = None
+
+
+def _state(*tags: dict[str, str] | None) -> dict[str, Any]:
+    return {
+        "resources": [
+            {
+                "mode": "managed",
+                "instances": [{"attributes": {"id": "x"} if found is _UNTAGGABLE else {"id": "x", "tags_all": found}}],
+            }
+            for found in tags
+        ]
+    }
+
+
+def test_a_state_is_read_without_its_data_sources_and_values() -> None:
+    state = _state(_OWN, _OWN, _OTHER, _BY_HAND, {}, _UNTAGGABLE)
+    state["resources"].append({"mode": "data", "instances": [{"attributes": {"tags_all": {"rampart_run_id": "r9"}}}]})
+    state["resources"].append({"mode": "managed", "instances": [{"attributes": {"tags_all": None}}, {}]})
+    holds = read_state(state)
+    assert (holds.resources, holds.untagged, holds.runs) == (8, 2, frozenset({"r1", "r2"}))
+
+
+@pytest.mark.parametrize(
+    ("tags", "applied", "owner"),
+    [
+        ([], True, Ownership.NOTHING),
+        ([], False, Ownership.NOTHING),
+        # What somebody applied by hand, before a run that ended in pre-flight.
+        ([_BY_HAND, {}, _UNTAGGABLE], False, Ownership.NOTHING),
+        ([_UNTAGGABLE], False, Ownership.NOTHING),
+        ([_OTHER], False, Ownership.NOTHING),
+        # Killed in the middle of its apply.
+        ([_UNTAGGABLE], True, Ownership.OWN),
+        ([_OWN], True, Ownership.OWN),
+        ([_OWN, _UNTAGGABLE, {}], True, Ownership.OWN),
+        # The run's folder is gone; its tag is proof enough.
+        ([_OWN], False, Ownership.OWN),
+        ([_OWN, _OTHER], True, Ownership.SHARED),
+        ([_OWN, _OTHER], False, Ownership.SHARED),
+        ([_OTHER, _UNTAGGABLE], True, Ownership.OTHERS),
+        ([_BY_HAND, _UNTAGGABLE], True, Ownership.OTHERS),
+        ([{}], True, Ownership.OTHERS),
+    ],
+)
+def test_a_state_belongs_to(tags: list[dict[str, str] | None], *, applied: bool, owner: Ownership) -> None:
+    assert judge_state(read_state(_state(*tags)), "r1", applied=applied)[0] is owner
+
+
+def test_the_sentence_says_what_is_there_and_what_to_do() -> None:
+    left_alone = judge_state(read_state(_state(_BY_HAND, {})), "r1", applied=False)[1]
+    assert left_alone == "this run applied nothing; the state holds 2 resources, not of its own"
+    others = judge_state(read_state(_state(_OTHER, _OWN)), "r1", applied=True)[1]
+    assert "holds resources of run r2, not only of run r1; nothing was destroyed" in others
+    by_hand = judge_state(read_state(_state(_BY_HAND)), "r1", applied=True)[1]
+    assert "holds 1 resource, and none carries the tag of run r1; nothing was destroyed" in by_hand
