@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from prefect.client.schemas.objects import State
+from prefect.exceptions import TerminationSignal
 from prefect.states import Completed, Failed
 
 from blocks.models.checklist import Phase
@@ -32,7 +33,10 @@ def phase(name: Phase, run_id: str, environment: str, profile: str) -> Iterator[
 
 @contextmanager
 def phase_of(run: Run, name: Phase) -> Iterator[Opened]:
-    """Work through a phase of a run that is open already."""
+    """Work through a phase of a run that is open already.
+
+    A phase that a signal breaks off has not ended: who ends the run does it again.
+    """
     opened = Opened(run)
     opened.run.journal.append(name, "phase_started")
     try:
@@ -41,8 +45,14 @@ def phase_of(run: Run, name: Phase) -> Iterator[Opened]:
         opened.outcome = Failed(message=str(stop))
         if isinstance(stop, RampartError):
             opened.run.journal.append(name, "note", text=str(stop))
-    finally:
+    except (TerminationSignal, KeyboardInterrupt):
+        opened.run.journal.append(name, "note", text=f"The {name} phase was broken off by a signal.")
+        raise
+    except BaseException as error:
+        opened.outcome = Failed(message=f"{type(error).__name__}: {error}")
         opened.run.journal.append(name, "phase_ended", state=opened.outcome.type.value)
+        raise
+    opened.run.journal.append(name, "phase_ended", state=opened.outcome.type.value)
 
 
 def go_on(state: State[Any]) -> None:
