@@ -13,8 +13,9 @@ from blocks.models.errors import RampartError, Refused
 from blocks.models.lease import LeaseState, Link
 from flows.teardown import take_over
 from tasks.lease import leased_environments, newest, run_ended, state_of
+from tasks.log import run_logger
 from tasks.run import Run, load_environment, open_dead_run
-from tasks.unfinished import Unfinished, unfinished_runs, where_it_ended
+from tasks.unfinished import Unfinished, missing, unfinished_runs, where_it_ended
 
 
 @flow(name="janitor")
@@ -27,9 +28,12 @@ def janitor() -> State[Any]:
     problems: list[str] = []
     for name in leased_environments():
         try:
-            finished += _clean_up(name)
-        except RampartError as error:
-            problems.append(f"{name}: {error}")
+            done, left = _clean_up(name)
+        except Exception as error:  # noqa: BLE001 - the other environments are looked at all the same, and it is named
+            problems.append(f"{name}: {_said(error)}")
+        else:
+            finished += done
+            problems += [f"{name}: {problem}" for problem in left]
     for problem in problems:
         get_run_logger().error("%s", problem)
     if problems:
@@ -45,24 +49,25 @@ def clear(run: Run, link: Link | None) -> None:
         link: the stale lease.
 
     Raises:
-        Refused: something is left that could not be removed.
+        Refused: the lease's run is not over, or something is left that could not be removed.
     """
+    if link is not None and link.lease is not None and not run_ended(link.lease.run_id):
+        raise Refused(
+            f"The lease of {run.environment_name} lasted until {link.lease.expires:%Y-%m-%d %H:%M} UTC, but its run "
+            f"{link.lease.run_id} is not over in Prefect. Wait for it, cancel it, or start its teardown."
+        )
     dead = [item for item in unfinished_runs(run.environment, run.environment_name) if item.run_id != run.id]
     if link is not None and link.lease is not None and link.lease.run_id not in {item.run_id for item in dead}:
         dead.append(Unfinished(link.lease.run_id, run.profile_name, "it did not release its lease"))
-    for item in dead:
-        if run_ended(item.run_id):
-            _finish(run.environment_name, item)
-    left = [item.run_id for item in unfinished_runs(run.environment, run.environment_name) if item.run_id != run.id]
-    left = [run_id for run_id in left if run_ended(run_id)]
-    if left:
+    _, problems = _finish_all(run.environment_name, dead)
+    if problems:
         raise Refused(
-            f"Run {left[0]} left things that could not be removed; look at its report, and start its teardown before another run."
+            f"Before another run begins in {run.environment_name}: {problems[0]} Look at that run's report, and start its teardown."
         )
 
 
-def _clean_up(name: str) -> list[str]:
-    """Finish the dead runs of an environment and return their ids."""
+def _clean_up(name: str) -> tuple[list[str], list[str]]:
+    """Finish the dead runs of an environment; return the ids of those that are finished, and what is wrong with others."""
     link = newest(name)
     state, why = state_of(link)
     get_run_logger().info("%s: %s, %s", name, state.value, why)
@@ -71,18 +76,36 @@ def _clean_up(name: str) -> list[str]:
     dead = list(unfinished_runs(load_environment(name), name))
     if state is LeaseState.STALE and lease and lease.run_id not in {item.run_id for item in dead}:
         dead.append(Unfinished(lease.run_id, "", "it did not release its lease"))
-    finished = []
+    return _finish_all(name, [item for item in dead if item.run_id != busy])
+
+
+def _finish_all(environment: str, dead: list[Unfinished]) -> tuple[list[str], list[str]]:
+    """Finish those that are over, whatever happens to one; return the finished ids, and a sentence for each other."""
+    finished, problems = [], []
     for item in dead:
-        if item.run_id != busy and run_ended(item.run_id):
-            _finish(name, item)
+        try:
+            if not run_ended(item.run_id):
+                continue
+            left = _finish(environment, item)
+        except Exception as error:  # noqa: BLE001 - the others are finished all the same, and it is named
+            run_logger().warning("Run %s could not be finished", item.run_id, exc_info=True)
+            left = _said(error)
+        if left:
+            problems.append(f"Run {item.run_id} is not finished: {left}".rstrip(".") + ".")
+        else:
             finished.append(item.run_id)
-    return finished
+    return finished, problems
 
 
-def _finish(environment: str, item: Unfinished) -> None:
-    get_run_logger().warning("Run %s is finished now: %s", item.run_id, item.why)
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, RampartError) else f"{type(error).__name__}: {error}"
+
+
+def _finish(environment: str, item: Unfinished) -> str:
+    """Finish a run and return what is still to be done for it."""
+    run_logger().warning("Run %s is finished now: %s", item.run_id, item.why)
     run = open_dead_run(item.run_id, environment, item.profile)
-    if not run.journal.read()[0]:
+    if not any(event.kind == "run_opened" for event in run.journal.read()[0]):
         run.journal.append(
             "preflight",
             "run_opened",
@@ -93,3 +116,4 @@ def _finish(environment: str, item: Unfinished) -> None:
             options={},
         )
     take_over(run, f"The run ended at {where_it_ended(run)} and was finished in its place: {item.why}.")
+    return missing(run)

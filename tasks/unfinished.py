@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 
 from blocks.models.checklist import CHECKLIST, PHASES
 from blocks.models.event import Event
@@ -30,17 +33,37 @@ def unfinished_runs(environment: PerfEnvironment, name: str) -> tuple[Unfinished
         environment: the block; its runs folder is looked through.
         name: the block's name.
     """
-    found: list[tuple[Event, Unfinished]] = []
+    found: list[tuple[datetime, Unfinished]] = []
     for file in sorted(environment.runs_folder.glob("*/journal.jsonl")):
         if file.parent.is_symlink():
             continue
-        events, _ = Journal(file).read()
-        opened = next((event for event in events if event.kind == "run_opened"), None)
-        if opened is None or opened.data["environment"] != name:
-            continue
-        if why := _unfinished(events):
-            found.append((opened, Unfinished(opened.data["run_id"], str(opened.data.get("profile", "")), why)))
-    return tuple(item for _, item in sorted(found, key=lambda pair: pair[0].at))
+        try:
+            item = _unfinished_run(file, name)
+        except (OSError, LookupError, TypeError, ValueError) as error:
+            # Nobody can tell what it left, or where: it is named, and the others are found all the same.
+            why = f"its journal {file} cannot be judged ({type(error).__name__}: {error})"
+            item = datetime.max.replace(tzinfo=UTC), Unfinished(file.parent.name, "", why)
+        if item is not None:
+            found.append(item)
+    return tuple(item for _, item in sorted(found, key=lambda pair: pair[0]))
+
+
+def _unfinished_run(file: Path, environment: str) -> tuple[datetime, Unfinished] | None:
+    """Return when a run of the environment began and what is missing of it; None for any other."""
+    events, unreadable = Journal(file).read()
+    opened = next((event.data for event in events if event.kind == "run_opened"), None)
+    if opened is None:
+        if not unreadable:
+            return None
+        # The line that says whose it is was lost; the run's folder says it too.
+        kept = json.loads((file.parent / "blocks.json").read_text())
+        opened = {
+            "run_id": file.parent.name, "environment": kept["environment_name"], "profile": kept["profile_name"],
+        }  # fmt: skip
+    if opened["environment"] != environment or not (why := _unfinished(events)):
+        return None
+    began = events[0].at if events else datetime.min.replace(tzinfo=UTC)
+    return began, Unfinished(opened["run_id"], str(opened.get("profile", "")), why)
 
 
 def _unfinished(events: tuple[Event, ...]) -> str:
@@ -65,6 +88,15 @@ def finished(run: Run) -> bool:
     """Whether nothing is left to do for a run."""
     events = run.journal.read()[0]
     return bool(events) and not _unfinished(events)
+
+
+def missing(run: Run) -> str:
+    """Return what is still to be done for a run, with what its last teardown left; empty for a finished run."""
+    events = run.journal.read()[0]
+    why = _unfinished(events)
+    last = next((event.data for event in reversed(events) if event.kind == "teardown"), {})
+    left = ", ".join(map(str, last.get("leftover", ())))
+    return f"{why}; left: {left}" if why and left else why
 
 
 def is_clean(events: tuple[Event, ...]) -> bool:

@@ -1,0 +1,55 @@
+"""The janitor finishes what it can, and is green only when nothing is left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.states import Crashed
+
+from blocks.load_profile import LoadProfile
+from flows.janitor import janitor
+from tasks.lease import take
+from tasks.run import Run
+from tasks.unfinished import finished
+from tests.integration.ramp.conftest import parent_run
+from tests.integration.teardown.test_tear_down import applied_by_the_run
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
+]
+
+
+def test_a_run_that_is_still_not_clean_fails_the_janitor_and_keeps_no_other_from_being_finished(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.clients.terraform._PAUSES_S", ())
+    run.environment.save(run.environment_name)
+    LoadProfile().save("test", overwrite=True)
+    # Three dead runs: of the first nobody can read the journal, the second applied nothing, the third's host does not go.
+    torn = run.environment.runs_folder / "torn" / "journal.jsonl"
+    torn.mkdir(parents=True)
+    empty = Run(parent_run(), run.environment_name, "test", run.environment, run.profile)
+    empty.evidence.mkdir(parents=True)
+    empty.journal.append(
+        "preflight", "run_opened", run_id=empty.id, environment=run.environment_name, profile="test", left_out=[],
+        options={},
+    )  # fmt: skip
+    assert take(run, None, 0) is not None
+    applied_by_the_run(run)
+    with get_client(sync_client=True) as client:
+        for dead in (run, empty):
+            client.set_flow_run_state(dead.id, Crashed(), force=True)
+    state: State[Any] = janitor(return_state=True)
+    assert state.is_failed()
+    assert state.message is not None
+    assert "Run torn is not finished: IsADirectoryError: " in state.message
+    assert (
+        f"Run {run.id} is not finished: it was not seen to be taken down completely; "
+        "left: terraform_data.host in Terraform's state."
+    ) in state.message
+    assert empty.id not in state.message
+    assert finished(empty)
