@@ -12,7 +12,7 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from blocks.models.errors import RampartError, Refused
-from blocks.models.lease import LeaseState
+from blocks.models.lease import LeaseState, Link
 from blocks.models.verdict import Verdict
 from flows.approvals import MAX_KEEP_MINUTES
 from flows.janitor import clear
@@ -26,6 +26,7 @@ from tasks.checks import PhaseStopped
 from tasks.guard import hold_reason
 from tasks.lease import Held, is_cancelling, kept_until, newest, renewing, state_of, take
 from tasks.load import stop_all_load
+from tasks.log import run_logger
 from tasks.run import Run, lay_out, open_run
 from tasks.unfinished import finished, where_it_ended
 
@@ -154,6 +155,7 @@ def _lease(run: Run) -> Held:
     Raises:
         Refused: a live run has it, or what a dead one left cannot be removed.
     """
+    cleared: Link | None = None
     for _ in range(_LEASE_TRIES):
         link = newest(run.environment_name)
         state, why = state_of(link)
@@ -161,10 +163,12 @@ def _lease(run: Run) -> Held:
             raise Refused(
                 f"The environment {run.environment_name} is taken: {why}. Wait for it, cancel that run, or start its teardown."
             )
-        if state is LeaseState.STALE:
-            get_run_logger().warning("Before this run: %s", why)
+        if state is LeaseState.STALE and link != cleared:
+            run_logger().warning("Before this run: %s", why)
             clear(run, link)
-            link = newest(run.environment_name)
+            # Clearing takes minutes: somebody else may have the environment by now, so it is judged again.
+            cleared = link
+            continue
         held = take(run, link, run.environment.lease_minutes)
         if held is not None:
             return held

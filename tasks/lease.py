@@ -19,7 +19,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from blocks.models.errors import Refused, Unavailable
 from blocks.models.lease import Lease, LeaseState, Link
-from tasks.rules.lease import RunState, environment_of, judge_link, newest_link, variable_name
+from tasks.rules.lease import RunState, environment_of, judge_link, newest_link, read_link, variable_name
 from tasks.run import PREFECT_SILENT, Run
 
 TEARDOWN_MINUTES = 15
@@ -127,7 +127,7 @@ def kept_until(run: Run) -> datetime | None:
 
 
 def take(run: Run, after: Link | None, minutes: float, purpose: Literal["run", "teardown"] = "run") -> Held | None:
-    """Take the next epoch of the run's environment; None when somebody else was quicker.
+    """Take the next epoch of the run's environment; None when somebody else was quicker, or renewed the last one meanwhile.
 
     Args:
         run: the run.
@@ -149,6 +149,8 @@ def take(run: Run, after: Link | None, minutes: float, purpose: Literal["run", "
         purpose=purpose,
     )
     with _asking("take the lease") as client:
+        if after is not None and _read(client, run.environment_name, after.epoch) != after:
+            return None
         try:
             client.create_variable(
                 VariableCreate(name=variable_name(run.environment_name, epoch), value=lease.model_dump(mode="json"))
@@ -272,6 +274,11 @@ def _write(held: Held) -> None:
         client.update_variable(
             VariableUpdate(name=variable_name(held.environment, held.epoch), value=held.lease.model_dump(mode="json"))
         )
+
+
+def _read(client: SyncPrefectClient, environment: str, epoch: int) -> Link | None:
+    variable = client.read_variable_by_name(variable_name(environment, epoch))
+    return read_link(epoch, variable.value) if variable else None
 
 
 def _variables(client: SyncPrefectClient, prefix: str) -> dict[str, Any]:

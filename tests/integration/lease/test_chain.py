@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,10 @@ from prefect_aws import AwsCredentials
 
 from blocks.load_profile import LoadProfile
 from blocks.models.errors import Refused, Unavailable
-from blocks.models.lease import LeaseState, Link
+from blocks.models.lease import LeaseState
 from blocks.perf_environment import PerfEnvironment
 from tasks.lease import give_up, keep, newest, release, renewing, require_lease, state_of, take
-from tasks.rules.lease import variable_name
+from tasks.rules.lease import read_link, variable_name
 from tasks.run import Run
 from tasks.teardown import release_forgotten
 from tests.integration.ramp.conftest import parent_run
@@ -123,6 +124,16 @@ def test_a_lease_that_somebody_edited_into_nonsense_is_lost_and_stale(run: Run) 
     assert (state, why.partition(":")[0]) == (LeaseState.STALE, "lease 1 counts as expired")
 
 
+def test_a_lease_that_was_renewed_since_it_was_judged_is_not_taken_over(run: Run, tmp_path: Path) -> None:
+    held = take(run, None, 0)
+    assert held is not None
+    judged = newest(run.environment_name)
+    assert state_of(judged)[0] is LeaseState.STALE
+    keep(run, datetime.now(UTC) + timedelta(minutes=10))
+    assert take(run_of(tmp_path, run.environment_name), judged, 10) is None
+    require_lease(run)
+
+
 def test_a_silent_prefect_is_said(run: Run) -> None:
     with (
         temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),
@@ -132,17 +143,16 @@ def test_a_silent_prefect_is_said(run: Run) -> None:
 
 
 def _take_over(url: str, folder: Path, environment: str, barrier: Barrier, winners: Any) -> None:
-    with temporary_settings({PREFECT_API_URL: url}):
+    with temporary_settings({PREFECT_API_URL: url}), get_client(sync_client=True) as client:
         block = PerfEnvironment(checkout=folder, account_id="123456789012", aws=AwsCredentials(), runs_folder=folder)
-        link = newest(environment)
-        assert link is not None
-        for _ in range(_TAKEOVERS):
+        for epoch in range(1, _TAKEOVERS + 1):
             run = Run(str(uuid4()), environment, "test", block, LoadProfile())
             barrier.wait(120)
-            held = take(run, link, 0, "teardown")
-            winners.put(held.epoch if held else 0)
             # Everybody knows which epoch is the newest now: one of them took it.
-            link = Link(epoch=link.epoch + 1, lease=None)
+            variable = client.read_variable_by_name(variable_name(environment, epoch))
+            assert variable is not None
+            held = take(run, read_link(epoch, variable.value), 0, "teardown")
+            winners.put(held.epoch if held else 0)
 
 
 @pytest.mark.timeout(600)
