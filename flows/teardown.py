@@ -21,7 +21,7 @@ from flows.approvals import ask_whether_to_keep
 from flows.collect import collect
 from flows.phase import phase_of
 from tasks.checks import PhaseStopped
-from tasks.ending import closed, deaf_to_interrupts, ending, teardowns
+from tasks.ending import closed, deaf_to_interrupts, end_keep, ending, teardowns
 from tasks.load import stop_all_load
 from tasks.log import run_logger
 from tasks.run import Run, find_run, reopen_run
@@ -57,7 +57,8 @@ def teardown(
         if dry_run:
             return _listed(run)
         alone = str(runtime.flow_run.parent_flow_run_id) != run_id
-        with ending(run) as finished_elsewhere:
+        by = f"teardown {runtime.flow_run.id}"
+        with ending(run, meanwhile=lambda: end_keep(run, by)) as finished_elsewhere:
             if finished_elsewhere:
                 return _outcome(run)
             if alone:
@@ -168,7 +169,11 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         run = reopen_run(Path(arguments[0]))
-        with deaf_to_interrupts(), ending(run), phase_of(run, "teardown") as opened:
+        with (
+            deaf_to_interrupts(),
+            ending(run, meanwhile=lambda: end_keep(run, "python -m flows.teardown")),
+            phase_of(run, "teardown") as opened,
+        ):
             tear_down(run)
         from tasks.report import write_report  # noqa: PLC0415 - after the teardown, as above
 
