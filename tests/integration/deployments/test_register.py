@@ -7,9 +7,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentUpdate
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.integration.conftest import prefect_server
 
@@ -39,6 +43,12 @@ def _all(prefect: str, kind: str) -> dict[str, str]:
     return {item["name"]: item["id"] for item in found}
 
 
+def _limit(prefect: str, deployment: str) -> int | None:
+    found = httpx.get(f"{prefect}/deployments/{deployment}", timeout=30).raise_for_status().json()
+    limit: int | None = (found["global_concurrency_limit"] or {}).get("limit")
+    return limit or found["concurrency_limit"]
+
+
 def test_everything_is_registered_once_however_often_it_is_called(prefect: str) -> None:
     said = _register(prefect)
     assert "the janitor is overdue (make a notification block named rampart-alarm" in said
@@ -52,7 +62,13 @@ def test_everything_is_registered_once_however_often_it_is_called(prefect: str) 
         "rampart: a crashed run wakes the janitor",
         "rampart: the janitor is overdue",
     }
+    # As an older version of Rampart left them: a limit's slots do not outlive the server, and a run that lost its slot ends.
+    with temporary_settings({PREFECT_API_URL: prefect}), get_client(sync_client=True) as client:
+        for deployment in first["deployments"].values():
+            client.update_deployment(UUID(deployment), DeploymentUpdate(concurrency_limit=1))
+    assert all(_limit(prefect, deployment) for deployment in first["deployments"].values())
     _register(prefect)
+    assert not any(_limit(prefect, deployment) for deployment in first["deployments"].values())
     assert {kind: _all(prefect, kind) for kind in first} == first
     # As the operations page says.
     found = httpx.post(f"{prefect}/automations/filter", json={}, timeout=30).raise_for_status().json()
