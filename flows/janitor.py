@@ -12,7 +12,7 @@ from prefect.states import Completed, Failed
 from blocks.models.errors import RampartError, Refused
 from blocks.models.lease import LeaseState, Link
 from flows.teardown import take_over
-from tasks.lease import leased_environments, newest, run_ended, state_of
+from tasks.lease import is_renewed, leased_environments, newest, run_ended, state_of
 from tasks.log import run_logger
 from tasks.run import Run, load_environment, open_dead_run
 from tasks.unfinished import Unfinished, missing, unfinished_runs, where_it_ended
@@ -59,7 +59,7 @@ def clear(run: Run, link: Link | None) -> None:
     dead = [item for item in unfinished_runs(run.environment, run.environment_name) if item.run_id != run.id]
     if link is not None and link.lease is not None and link.lease.run_id not in {item.run_id for item in dead}:
         dead.append(Unfinished(link.lease.run_id, run.profile_name, "it did not release its lease"))
-    _, problems = _finish_all(run.environment_name, dead)
+    _, problems = _finish_all(run.environment_name, _over(dead))
     if problems:
         raise Refused(
             f"Before another run begins in {run.environment_name}: {problems[0]} Look at that run's report, and start its teardown."
@@ -74,18 +74,27 @@ def _clean_up(name: str) -> tuple[list[str], list[str]]:
     lease = link.lease if link else None
     busy = lease.run_id if lease and state in {LeaseState.HELD, LeaseState.KEPT} else ""
     dead = list(unfinished_runs(load_environment(name), name))
-    if state is LeaseState.STALE and lease and lease.run_id not in {item.run_id for item in dead}:
-        dead.append(Unfinished(lease.run_id, "", "it did not release its lease"))
-    return _finish_all(name, [item for item in dead if item.run_id != busy])
+    expired = lease.run_id if lease and state is LeaseState.STALE else ""
+    if expired and expired not in {item.run_id for item in dead}:
+        dead.append(Unfinished(expired, "", "it did not release its lease"))
+    over = _over([item for item in dead if item.run_id != busy])
+    # A lease that ran out is over, whatever Prefect says of its run, unless its process only could not reach Prefect.
+    late = [item for item in dead if item.run_id == expired and item not in over]
+    if late and link is not None and not is_renewed(name, link):
+        over += late
+    return _finish_all(name, over)
+
+
+def _over(dead: list[Unfinished]) -> list[Unfinished]:
+    """Return those whose run has ended in Prefect."""
+    return [item for item in dead if run_ended(item.run_id)]
 
 
 def _finish_all(environment: str, dead: list[Unfinished]) -> tuple[list[str], list[str]]:
-    """Finish those that are over, whatever happens to one; return the finished ids, and a sentence for each other."""
+    """Finish dead runs, whatever happens to one; return the finished ids, and a sentence for each other."""
     finished, problems = [], []
     for item in dead:
         try:
-            if not run_ended(item.run_id):
-                continue
             left = _finish(environment, item)
         except Exception as error:  # noqa: BLE001 - the others are finished all the same, and it is named
             run_logger().warning("Run %s could not be finished", item.run_id, exc_info=True)

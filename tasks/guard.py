@@ -62,7 +62,12 @@ def watch_load(run: Run, watch: LoadWatch, limits: Limits, own_run: str) -> None
         guard = _Guard(run, watch, limits, UUID(own_run), client)
         with guard.asking():
             while not watch.finished.wait(run.profile.guard_poll_s / _LOOKS_A_POLL):
-                guard.look()
+                try:
+                    guard.look()
+                except Exception as error:  # noqa: BLE001 - whatever it is, a load that nobody watches is stopped
+                    seen = f"{type(error).__name__}: {error}"
+                    if stop_on_breach(run, watch, Breached("the guard failed", seen, "it looks at everything")):
+                        get_run_logger().exception("The guard failed")
 
 
 def stop_on_breach(run: Run, watch: LoadWatch, breach: Breached) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -26,6 +27,9 @@ TEARDOWN_MINUTES = 15
 """How long a teardown may be silent before the janitor takes over; it renews its lease while it works."""
 # A lease that is lost is noticed within this time; renewing costs two small requests.
 _RENEW_S = 10.0
+# A process that lives renews an expired lease as soon as Prefect answers again: so many renewals are waited for.
+_RENEWALS = 3
+_LOOK_S = 0.5
 _CANCEL_FORGOTTEN = timedelta(minutes=5)
 # Prefect's own page size for variables.
 _PAGE = 200
@@ -111,6 +115,22 @@ def is_cancelling(run: Run) -> bool:
     except Unavailable:
         return False
     return state is not None and (state.is_cancelling() or state.is_cancelled())
+
+
+def is_renewed(environment: str, link: Link) -> bool:
+    """Whether somebody still renews a stale lease: its process lives, and Prefect was away for as long as it lasted.
+
+    Waits for as long as three renewals take.
+
+    Raises:
+        Unavailable: Prefect does not answer.
+    """
+    deadline = time.monotonic() + _RENEWALS * _RENEW_S
+    while time.monotonic() < deadline:
+        if newest(environment) != link:
+            return True
+        time.sleep(_LOOK_S)
+    return False
 
 
 def kept_until(run: Run) -> datetime | None:

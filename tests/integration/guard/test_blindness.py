@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ from blocks.models.settings import SshAccess
 from tasks.clients.hosts import Host
 from tasks.clients.loadgen import LoadGenerator
 from tasks.guard import watch_load
-from tasks.limits import Limits
+from tasks.limits import Limits, Look
 from tasks.run import Run
 from tasks.watch import LoadWatch
 from tests.integration.hosts.conftest import LOCALHOST
@@ -72,12 +72,19 @@ def frozen(access: SshAccess, tmp_path: Path) -> Iterator[Frozen]:
     host.close()
 
 
+class _BrokenLimits(Limits):
+    """Limits with a defect."""
+
+    def look(self, now_s: float, stage_started_s: float, loaded: Collection[str] | None = None) -> Look:  # noqa: ARG002
+        raise KeyError("signin")
+
+
 @contextmanager
-def _guarded(run: Run, *loadgens: LoadGenerator) -> Iterator[LoadWatch]:
+def _guarded(run: Run, *loadgens: LoadGenerator, kind: type[Limits] = Limits) -> Iterator[LoadWatch]:
     """Guard the load as the ramp does."""
     plan = LoadPlan(unit="vus", levels=(), scenarios=(), thresholds={}, tags={}, other={})
     watch = LoadWatch(loadgens=loadgens, plan=plan, segments=(_SEGMENT,))
-    limits = Limits(run, run.profile.guard, loadgens)
+    limits = kind(run, run.profile.guard, loadgens)
 
     def guard() -> None:
         with disable_run_logger():
@@ -148,3 +155,16 @@ def test_a_segment_that_sends_nothing_is_named_although_another_does(
         assert watch.breach is not None
         assert watch.breach.rule == "no data"
         assert watch.breach.observed.startswith("no new sample of k6_vus of segment-02 for ")
+
+
+@pytest.mark.usefixtures("silent_prefect")
+def test_a_guard_with_a_defect_stops_the_load_it_cannot_watch(run: Run, loadgen: LoadGenerator, system: System) -> None:
+    run = _watched(run, 120.0)
+    run.folder.mkdir(parents=True)
+    with _guarded(run, loadgen, kind=_BrokenLimits) as watch:
+        start_k6(loadgen, run, system)
+        watch.expect(_SEGMENT)
+        until(watch.stopped.is_set, "the load is off")
+        assert watch.breach is not None
+        assert (watch.breach.rule, watch.breach.observed) == ("the guard failed", "KeyError: 'signin'")
+        assert [job.name for job in loadgen.jobs() if job.alive] == []

@@ -11,7 +11,7 @@ from prefect.states import Crashed
 
 from blocks.load_profile import LoadProfile
 from flows.janitor import janitor
-from tasks.lease import take
+from tasks.lease import renewing, require_lease, take
 from tasks.run import Run
 from tasks.unfinished import finished
 from tests.integration.ramp.conftest import parent_run
@@ -53,3 +53,26 @@ def test_a_run_that_is_still_not_clean_fails_the_janitor_and_keeps_no_other_from
     ) in state.message
     assert empty.id not in state.message
     assert finished(empty)
+
+
+def test_an_expired_lease_is_taken_over_although_prefect_says_that_its_run_lives(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.lease._RENEW_S", 0.1)
+    run.environment.save(run.environment_name)
+    LoadProfile().save("test", overwrite=True)
+    assert take(run, None, 0) is not None
+    janitor(return_state=True)
+    assert finished(run)
+
+
+def test_an_expired_lease_that_is_renewed_again_is_left_alone(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.lease._RENEW_S", 0.1)
+    monkeypatch.setattr("tasks.lease._RENEWALS", 600)
+    run.environment.save(run.environment_name)
+    held = take(run, None, 0)
+    assert held is not None
+    with renewing(held):
+        janitor(return_state=True)
+    assert not finished(run)
+    require_lease(run)
