@@ -52,12 +52,20 @@ def tear_down(run: Run) -> None:
     problems: list[str] = []
     with _leased(run, problems) as ours:
         registries = _try(run, problems, _registries) or []
-        for step in (_stop_load, _destroy if ours else _leave_state_alone):
-            _try(run, problems, step)
+        _try(run, problems, _stop_load)
+        undestroyed: list[str] = []
+        _try(run, undestroyed, _destroy if ours else _leave_state_alone)
         swept: tuple[Swept, ...] | None = _try(run, problems, _sweep)
         _try(run, problems, lambda run: _judge_registries(run, swept or ()))
         gone = _try(run, problems, lambda run: _judge_sweep(run, swept)) is not None
         in_state: tuple[str, ...] | None = _try(run, problems, _left_in_state)
+        if ours and gone and in_state:
+            # The sweep deleted what Terraform could not; it looks again, and its state forgets what is gone.
+            run.journal.append("teardown", "note", text=f"Destroyed again after the sweep: {'; '.join(undestroyed)}")
+            undestroyed.clear()
+            _try(run, undestroyed, _destroy)
+            in_state = _try(run, problems, _left_in_state)
+        problems[:0] = undestroyed
         _forget_secrets(run)
         destroyed = [
             event

@@ -78,3 +78,19 @@ def test_a_run_is_clean_only_when_terraforms_state_is_empty_too(run: Run, monkey
     tear_down(run)
     assert is_clean(run.journal.read()[0])
     assert lease_of(run)[0] is LeaseState.FREE
+
+
+def test_what_terraform_could_not_destroy_is_destroyed_again_after_the_sweep(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.clients.terraform._PAUSES_S", ())
+    module = run.environment.checkout / "module" / "main.tf"
+    only_once = "|| { touch ${self.input}/may-go; exit 1; }"
+    module.write_text(module.read_text().replace('/may-go"', f'/may-go {only_once}"'))
+    assert take(run, None, 10) is not None
+    applied_by_the_run(run)
+    tear_down(run)
+    assert last(run, "check", id="teardown.destroy")["verdict"] == "PASS"
+    assert last(run, "note")["text"].startswith("Destroyed again after the sweep: teardown.destroy: terraform destroy")
+    assert (last(run, "teardown")["verdict"], last(run, "teardown")["leftover"]) == ("PASS", [])
+    assert lease_of(run)[0] is LeaseState.FREE
