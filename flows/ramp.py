@@ -110,6 +110,7 @@ def _launch(run: Run, start: int, *, ask: bool, advance: Advance) -> tuple[LoadW
         if ask:
             # An answer may take half an hour: a clock may have moved, or an idle connection been dropped.
             refuse_wrong_clocks(run)
+            watch.disconnect()
             watch = prepare_ramp(run, plan, literally=literally)
         for text in not_enforced:
             run.journal.append("ramp", "note", text=text)

@@ -16,13 +16,19 @@ _SHORTEST_WINDOW_S = 10.0
 
 @task
 def note_stage(run: Run, number: int, start: datetime, end: datetime, stats: tuple[ContainerStats, ...]) -> None:
-    """Journal a stage's live numbers over its steady part, and what the containers used at its end."""
+    """Journal a stage's live numbers over its steady part, and what the containers used at its end.
+
+    Without stats what an earlier note says of the containers stands: once the load is off they show nothing of it.
+    """
     window_s = max(_SHORTEST_WINDOW_S, (end - start).total_seconds())
     handshakes = read_ratio(run, "ws_handshake_success", end, window_s)
+    used = [
+        {"container": item.name, "cpu_percent": item.cpu_percent, "memory_bytes": item.memory_bytes} for item in stats
+    ]
     run.journal.append(
         "ramp", "stage_numbers", number=number,
         endpoints=[item.model_dump(exclude_none=True) for item in read_live_numbers(run, end, window_s)],
         ws_handshake_success=handshakes, live_ws_handshake_success=handshakes,
         queues=read_queues(run, end),
-        sut=[{"container": item.name, "cpu_percent": item.cpu_percent, "memory_bytes": item.memory_bytes} for item in stats],
+        **({"sut": used} if used else {}),
     )  # fmt: skip

@@ -87,7 +87,7 @@ def seed_users(run: Run) -> str:
     return completed.stdout.strip().splitlines()[-1] if completed.stdout.strip() else "it said nothing"
 
 
-@task
+@task(retries=2, retry_delay_seconds=1)
 def read_stats(run: Run) -> tuple[ContainerStats, ...]:
     """Return what each container of the SUT uses now."""
     with sut_of(run) as sut:

@@ -182,6 +182,11 @@ class LoadWatch:
         """
         return {job.name: job for jobs in on_each(self.loadgens, LoadGenerator.jobs) for job in jobs}
 
+    def disconnect(self) -> None:
+        """Close the connections to the load generators; what runs there goes on."""
+        for loadgen in self.loadgens:
+            loadgen.host.close()
+
     def stop_load(self, names: Sequence[str] = ()) -> datetime:
         """Interrupt k6 on all load generators at once, wait until it is gone, and return when that was seen.
 
