@@ -28,6 +28,8 @@ from flows.ramp import _climb
 from tasks.clients.loadgen import LoadGenerator
 from tasks.guard import stop_on_breach, watch_load
 from tasks.limits import Limits
+from tasks.metrics import prometheus_of
+from tasks.rules import queries
 from tasks.rules.ceiling import Ascent
 from tasks.rules.segments import renumber
 from tasks.run import Run
@@ -178,6 +180,9 @@ def test_a_stage_that_is_not_flat_has_its_load_off_before_anything_is_noted_of_i
     held.watch.plan = held.watch.plan.model_copy(update={"levels": (level,)})
     gate = StabilityRule(window_s=8.0, step_s=1.0, min_points=4, floor_ms=1.0, relative_drift=0.01, significance=0.4)
     run = replace(held.run, profile=held.run.profile.model_copy(update={"gate": gate}))
+    # A gate that has too few points judges nothing: its window begins when there are numbers.
+    asked = queries.p95_ms(run.environment.metrics, run.id, 5.0)
+    until(lambda: sum(sample.known for sample in prometheus_of(run).query(asked)) > 1, "both endpoints have a p95")
     judged = threading.Event()
 
     def slow_down() -> None:
