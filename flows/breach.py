@@ -15,6 +15,7 @@ from flows.smoke import smoke
 from tasks.artifacts import show_scorecard, show_triage
 from tasks.clock import wait_until
 from tasks.dashboard import annotate
+from tasks.guard import STOPPING_S
 from tasks.load import prepare_segments, start_stage, wait_for_level
 from tasks.notes import note_stage
 from tasks.rules.ceiling import Ascent
@@ -26,9 +27,6 @@ from tasks.run import Run, open_run
 from tasks.triage import read_signals
 from tasks.watch import LoadWatch
 
-STOPPING_S = 300.0
-"""How long the end of a breach's load is waited for: a load generator that is away stops k6 itself when its lease of
-120 s ends, k6 has 60 s to end, the rest is for the way back."""
 _WAIT_POLL_S = 0.2
 # Probes of a refined ceiling: three halve the step between two stages three times.
 _PROBES = 3

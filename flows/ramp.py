@@ -18,7 +18,7 @@ from blocks.models.rules import GuardRule
 from blocks.models.verdict import passed
 from flows.approvals import ask as ask_person
 from flows.approvals import decided_by_form
-from flows.breach import STOPPING_S, after_breach, refine
+from flows.breach import after_breach, refine
 from flows.hold import hold_and_judge, release
 from flows.phase import phase
 from tasks.artifacts import link_list, show_links
@@ -27,7 +27,7 @@ from tasks.checks import PhaseStopped, check
 from tasks.clock import wait_until
 from tasks.clocks import refuse_wrong_clocks
 from tasks.dashboard import annotate, links
-from tasks.guard import CANCELLED, hold_reason, watch_load
+from tasks.guard import CANCELLED, STOPPING_S, hold_reason, watch_load
 from tasks.limits import Limits, guard_rules
 from tasks.load import (
     end_ramp,

@@ -31,10 +31,11 @@ from tasks.watch import LoadWatch
 
 CANCELLED = "cancelled"
 """The rule of a breach that says that somebody cancelled the run."""
+STOPPING_S = LEASE_S + 180.0
+"""How long the end of a breach's load is waited for: a load generator that is away stops k6 itself when its lease ends, k6
+has 60 s to end, the rest is for the way back."""
 # An answer is judged this soon after it came: a part of the time between two questions.
 _LOOKS_A_POLL = 4
-# A load generator that is away ends k6 itself after its lease and k6's own ending; the rest is for the way back.
-_GIVE_UP_S = LEASE_S + 180.0
 
 
 def hold_reason(run: Run) -> str:
@@ -107,7 +108,7 @@ def stop_on_breach(run: Run, watch: LoadWatch, breach: Breached) -> bool:
 
 def _stop(run: Run, watch: LoadWatch) -> tuple[datetime | None, str]:
     """Stop the load; return when it was seen to be gone, or None and why it was not."""
-    deadline = time.monotonic() + _GIVE_UP_S
+    deadline = time.monotonic() + STOPPING_S
     while True:
         try:
             return watch.stop_load(), ""
@@ -202,9 +203,8 @@ class _Guard:
 
     def _forget(self) -> None:
         """Begin anew: what was seen of the last attempt says nothing of the next one."""
-        now_s = time.monotonic()
-        self._answering.silent({}, (), now_s)
-        self._sending.silent({}, (), now_s)
+        self._answering.forget()
+        self._sending.forget()
         self._users = UsersLost()
         self._limits.reset()
 

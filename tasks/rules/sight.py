@@ -30,3 +30,7 @@ class LastSeen(Generic[K]):
         """
         self._at_s = {one: max(self._at_s.get(one, now_s), seen_s.get(one, -math.inf)) for one in expected}
         return {one: now_s - at_s for one, at_s in self._at_s.items() if now_s - at_s > self._limit_s}
+
+    def forget(self) -> None:
+        """Begin anew: each is waited for from the next call that expects it."""
+        self._at_s = {}

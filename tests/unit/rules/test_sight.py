@@ -32,3 +32,11 @@ def test_an_old_answer_does_not_undo_a_newer_one() -> None:
     watch = LastSeen[str](15.0)
     watch.silent({"a": 20.0}, ["a"], 20.0)
     assert watch.silent({"a": 4.0}, ["a"], 30.0) == {}
+
+
+def test_what_is_forgotten_is_waited_for_anew() -> None:
+    watch = LastSeen[str](15.0)
+    watch.silent({}, ["a"], 0.0)
+    watch.forget()
+    assert watch.silent({}, ["a"], 30.0) == {}
+    assert watch.silent({}, ["a"], 46.0) == {"a": 16.0}
