@@ -62,12 +62,15 @@ def show_triage(run: Run, table: str) -> None:
 
 
 def scorecard(record: Record) -> str:
-    """Return the stages as a Markdown table; narrow, because it is read in a dialog."""
+    """Return the stages as a Markdown table; narrow, because it is read in a dialog that cuts what is wide.
+
+    The gate's verdict stands before the numbers, as in the report.
+    """
     names = ("signin", "bet", "history", "ws")
     lines = [
         "p95 in ms; CPU of the busiest container, 100 % = one core.",
         "",
-        f"| stage | load | {' | '.join(names)} | errors | WS ok | CPU | gate |",
+        f"| stage | load | gate | {' | '.join(names)} | errors | WS ok | CPU |",
         "|---" * (len(names) + 6) + "|",
     ]
     for stage in record.stages:
@@ -83,11 +86,11 @@ def scorecard(record: Record) -> str:
         cells = [
             stage.number,
             f"{stage.rate:g}/s" if stage.vus is None and stage.rate is not None else stage.vus,
+            stage.gate.verdict.value if stage.gate else "–",
             *p95,
             f"{max(errors):.1%}" if errors else "–",
             "–" if stage.ws_handshake_success is None else f"{stage.ws_handshake_success:.1%}",
             "–" if busiest is None else f"{busiest:.0f} %",
-            stage.gate.verdict.value if stage.gate else "–",
         ]
         lines.append(f"| {' | '.join(str(cell) for cell in cells)} |")
     return "\n".join(lines)

@@ -1,16 +1,22 @@
-"""A stack that stands while the cells die on it, with AWS behind a door."""
+"""A stack that stands while the cells die on it, with AWS behind a door; a stack of its own for each of pytest's workers."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.killmatrix.blocks import save_blocks
-from tests.killmatrix.faults import Door, door
-from tests.killmatrix.world import World
-from tests.rehearsal.conftest import prefect
-from tests.rehearsal.standing import Prefect
+# Before anything reads where the rehearsal's home is.
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    os.environ["REHEARSAL_HOME"] = str(Path(".rehearsal", worker).absolute())
+
+from tests.killmatrix.blocks import save_blocks  # noqa: E402
+from tests.killmatrix.faults import Door, door  # noqa: E402
+from tests.killmatrix.world import World  # noqa: E402
+from tests.rehearsal.conftest import prefect  # noqa: E402
+from tests.rehearsal.standing import Prefect  # noqa: E402
 
 __all__ = ["prefect"]
 

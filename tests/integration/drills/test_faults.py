@@ -105,7 +105,8 @@ def test_the_event_loop_fault_burns_the_cpu_of_rt_and_makes_handshakes_slow(
     used = rt.cpu_times()
     assert min(slow) >= 0.4
     assert healthy < min(slow)
-    assert used.user + used.system - before.user - before.system >= 3 * 0.4
+    # The kernel counts a process's CPU in ticks of 10 ms: three times 0.4 s can read a tick less at each end.
+    assert used.user + used.system - before.user - before.system >= 3 * 0.4 - 0.05
 
 
 def test_the_rate_limit_fault_answers_429_and_the_bypass_header_passes_it(ebit: Ebit, services: AdminPorts) -> None:

@@ -31,7 +31,8 @@ from tests.integration.guard.conftest import run as run_of_the_guard
 
 __all__ = ["access", "host", "loadgen", "prometheus", "run_of_the_guard", "system"]
 
-_SIGN_IN = GuardRule(name="sign-in p95", metric="p95_ms", scope="signin", limit=500.0, window_s=5.0)
+# Far from what a busy machine makes of a system that answers at once: only the test that slows it down crosses this.
+_SIGN_IN = GuardRule(name="sign-in p95", metric="p95_ms", scope="signin", limit=1500.0, window_s=5.0)
 
 
 @dataclass

@@ -65,7 +65,7 @@ def _stopped_by(held: Held, rule: str) -> None:
 
 
 def test_a_breach_during_a_pause_stops_the_load_and_ends_the_pause(held: Held, system: System) -> None:
-    system.delay_s["/signin"] = 0.9
+    system.delay_s["/signin"] = 2.5
     _stopped_by(held, "sign-in p95")
     assert held.decision is not None
     assert held.decision.by == "guard (sign-in p95)"
