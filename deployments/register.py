@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from prefect.client.orchestration import get_client
@@ -31,14 +32,17 @@ def register() -> tuple[str, ...]:
     Raises:
         Failed: Prefect refused a part.
     """
-    register_block_types()
     with get_client(sync_client=True) as client:
         for pool in POOLS:
             try:
                 client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
             except ObjectAlreadyExists:
                 continue
-    _deploy()
+    with ThreadPoolExecutor(1) as executor:
+        # A process of its own, which imports every flow for seconds.
+        deployed = executor.submit(_deploy)
+        register_block_types()
+        deployed.result()
     with get_client(sync_client=True) as client:
         names = apply_automations(client)
         told = any(document.name == ALARM_BLOCK for document in client.read_block_documents())

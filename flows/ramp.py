@@ -45,6 +45,7 @@ from tasks.rules.advance import Advance, asks_a_person
 from tasks.rules.ceiling import Ascent, ceiling_of, judge_abort, judge_gates
 from tasks.rules.guard import shown
 from tasks.rules.segments import timeline
+from tasks.rules.stability import load_statistics
 from tasks.run import Run
 from tasks.sut import read_stats
 from tasks.watch import LoadWatch
@@ -105,6 +106,7 @@ def _launch(run: Run, start: int, *, ask: bool, advance: Advance) -> tuple[LoadW
         refuse_wrong_clocks(run)
         rules, not_enforced = guard_rules(run, plan)
         refuse_unknown_metrics(run, rules, loaded=True)
+        load_statistics()
         watch = prepare_ramp(run, plan, literally=literally)
         _approve(run, plan, ask=ask, start=start)
         if ask:

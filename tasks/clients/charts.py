@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
+# matplotlib takes a second to import, and most processes that know of the report draw nothing.
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # A colour is drawn as a placeholder and becomes a variable of the page's style sheet, which knows light, dark and paper.
 _VARIABLES = {f"#0a0b{index:02x}": f"var(--c{index})" for index in range(1, 9)}
@@ -85,6 +85,8 @@ def draw_over_time(
     times_s: Sequence[float], curves: Sequence[Curve], limit: float | None = None, moments: Moments | None = None
 ) -> str:
     """Draw lines over the time of the load, with stages, gates, approvals and breaches; returns the SVG element."""
+    from matplotlib.ticker import FuncFormatter, MultipleLocator  # noqa: PLC0415
+
     with _axes() as (figure, axes):
         known = moments or Moments()
         for index, (label, start, end) in enumerate(known.stages):
@@ -124,6 +126,9 @@ def draw_over_stages(labels: Sequence[str], curves: Sequence[Curve], limit: floa
 
 @contextmanager
 def _axes() -> Iterator[tuple[Figure, Axes]]:
+    import matplotlib as mpl  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=_SIZE)
         yield figure, figure.add_axes((0.105, 0.225, 0.88, 0.68))
@@ -143,6 +148,8 @@ def _draw_mark(axes: Axes, mark: Mark) -> None:
 
 
 def _finish(figure: Figure, axes: Axes, curves: Sequence[Curve], limit: float | None, *, legend_at: float) -> str:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415
+
     top = max((value for curve in curves for value in curve.values if value is not None), default=0.0)
     if limit is not None and is_near(curves, limit):
         axes.axhline(limit, color=_LIMIT, linestyle=(0, (4, 2)), linewidth=1)

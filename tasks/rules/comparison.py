@@ -21,8 +21,8 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+import scipy
 from pydantic import BaseModel, ConfigDict
-from scipy import stats
 
 from blocks.models.record import ComparedNumber
 
@@ -197,13 +197,13 @@ def _rank_test(mine: Floats, theirs: Floats) -> float:
 
     The variance of a mean of values with the autocorrelation r at lag 1 is (1 + r) / (1 - r) times that of independent ones.
     """
-    p_value = float(stats.mannwhitneyu(mine, theirs, alternative="two-sided").pvalue)
+    p_value = float(scipy.stats.mannwhitneyu(mine, theirs, alternative="two-sided").pvalue)
     common = min(_MOST_COMMON, max(0.0, (_neighbours_correlation(mine) + _neighbours_correlation(theirs)) / 2))
-    return float(2 * stats.norm.sf(stats.norm.isf(p_value / 2) / np.sqrt((1 + common) / (1 - common))))
+    return float(2 * scipy.stats.norm.sf(scipy.stats.norm.isf(p_value / 2) / np.sqrt((1 + common) / (1 - common))))
 
 
 def _neighbours_correlation(values: Floats) -> float:
-    ranks = stats.rankdata(values)
+    ranks = scipy.stats.rankdata(values)
     centred = ranks - ranks.mean()
     power = float(np.dot(centred, centred))
     # A short series hides some of its correlation: 1 / n of it, on average, for independent values already.

@@ -4,6 +4,9 @@ NOT flat when Theil-Sen slope x window > max(10 % of the median, floor) and a on
 rise is no chance. The variance of the test is corrected for autocorrelation after Hamed and Rao (1998), because
 neighbouring points of a latency series resemble each other and the plain test then alarms too often.
 
+scipy.stats takes a second or two to import, and scipy imports it when it is first named: whoever refuses or tears down
+does without.
+
 As a command: ``python -m tasks.rules.stability < series.json``.
 """
 
@@ -13,17 +16,23 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import scipy
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from scipy import stats
 
 from blocks.models.rules import Series, StabilityRule
 from blocks.models.verdict import Judgement, Verdict, failed, inconclusive, passed
 
 _SHOWN = {"ms": "{:.0f} ms", "ratio": "{:.4f}", "jobs": "{:.1f} jobs"}
+
+
+def load_statistics() -> None:
+    """Import now what a look computes with: it takes a second or two, which the first look does not wait for."""
+    import_module("scipy.stats")
 
 
 def judge_stability(series: Series, rule: StabilityRule) -> Judgement:
@@ -37,7 +46,7 @@ def judge_stability(series: Series, rule: StabilityRule) -> Judgement:
         return inconclusive(
             f"{series.name}: {missing:.0%} of the points are missing, at most {rule.max_missing:.0%} may be."
         )
-    drift = float(stats.theilslopes(values, times).slope) * rule.window_s
+    drift = float(scipy.stats.theilslopes(values, times).slope) * rule.window_s
     limit = max(rule.relative_drift * abs(float(np.median(values))), rule.floor(series.unit))
     shown = _SHOWN[series.unit]
     seen = f"{series.name}: drift {shown.format(drift)} over {rule.window_s:g} s, limit {shown.format(limit)}"
@@ -60,15 +69,15 @@ def rising_p_value(values: Sequence[float]) -> float:
     if score <= 0 or variance <= 0:
         return 1.0
     variance *= _autocorrelation_factor(data)
-    return float(stats.norm.sf((score - 1) / math.sqrt(variance)))
+    return float(scipy.stats.norm.sf((score - 1) / math.sqrt(variance)))
 
 
 def _autocorrelation_factor(data: np.ndarray[Any, np.dtype[np.float64]]) -> float:
     """Return n/n* of Hamed and Rao, from the significant autocorrelations of the detrended ranks; never below 1."""
     count = len(data)
     index = np.arange(count, dtype=float)
-    slope = float(stats.theilslopes(data, index).slope)
-    ranks = stats.rankdata(data - slope * index)
+    slope = float(scipy.stats.theilslopes(data, index).slope)
+    ranks = scipy.stats.rankdata(data - slope * index)
     centred = ranks - ranks.mean()
     power = float(np.dot(centred, centred))
     if power == 0:

@@ -12,11 +12,11 @@ import pytest
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ["REHEARSAL_HOME"] = str(Path(".rehearsal", worker).absolute())
 
-from tests.killmatrix.blocks import save_blocks  # noqa: E402
-from tests.killmatrix.faults import Door, door  # noqa: E402
-from tests.killmatrix.world import World  # noqa: E402
-from tests.rehearsal.conftest import prefect  # noqa: E402
-from tests.rehearsal.standing import Prefect  # noqa: E402
+from tests.killmatrix.blocks import save_blocks
+from tests.killmatrix.faults import Door, door
+from tests.killmatrix.world import World
+from tests.rehearsal.conftest import prefect
+from tests.rehearsal.standing import Prefect
 
 __all__ = ["prefect"]
 
