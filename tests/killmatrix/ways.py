@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
+from deployments.rehearsal.processes import answers
 from tests.disks import fill
 from tests.killmatrix.cells import Way
 from tests.killmatrix.faults import Door
@@ -17,6 +18,8 @@ from tests.killmatrix.world import World, kill, until
 # How long what is not the run's own stays away; the minute.
 _AWAY_S = 60.0
 _GONE_S = 30.0
+# How long a server may take to serve again, on a machine that is shared.
+_BACK_S = 120.0
 
 
 def die(world: World, way: Way, door: Door) -> None:
@@ -63,6 +66,7 @@ def _kill_both(world: World, _: Door) -> None:
 def _kill_prefect(world: World, _: Door) -> None:
     with _away(world, "prefect"):
         time.sleep(_AWAY_S)
+    until(answers(f"{world.prefect.url}/api/health"), "Prefect serves again", _BACK_S)
 
 
 def _kill_terraform(world: World, _: Door) -> None:
