@@ -9,10 +9,11 @@ from pathlib import Path
 
 
 @contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """Mount a disk on a folder, which is made."""
+def small_disk(folder: Path, megabytes: int, files: int = 0) -> Iterator[Path]:
+    """Mount a disk on a folder, which is made; with a number of files and folders, it has room for no more."""
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], check=True)
+    options = f"size={megabytes}m" + (f",nr_inodes={files}" if files else "")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
     try:
         yield folder
     finally:

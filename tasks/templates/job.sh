@@ -8,19 +8,29 @@
 # for LEASE_SECONDS the command is interrupted: nobody watches it any more.
 set -u
 
+is_same() {
+  [ "$(cut -d " " -f 22 "/proc/$1/stat" 2>/dev/null)" = "$2" ]
+}
+
 alive() {
-  [ -r "$1/pid" ] && read -r pid started < "$1/pid" && [ "$(cut -d " " -f 22 "/proc/$pid/stat" 2>/dev/null)" = "$started" ]
+  [ -r "$1/pid" ] && read -r pid started < "$1/pid" && is_same "$pid" "$started"
 }
 
 interrupt() {
-  # Once: a second SIGINT would cost k6's summary.
-  alive "$1" && mkdir "$1/interrupted" 2>/dev/null && kill -s INT "$pid"
+  # Once: a second SIGINT would cost k6's summary. Where no folder can be made for want of room it is sent all the same.
+  alive "$1" && { mkdir "$1/interrupted" 2>/dev/null || [ ! -e "$1/interrupted" ]; } && kill -s INT "$pid"
 }
 
 watch_lease() {
-  while [ ! -e "$1/exit" ] && { [ ! -e "$1/pid" ] || alive "$1"; }; do
+  # What was read once is remembered: whoever removes the folder takes the lease away, and leaves no load behind.
+  watched=
+  while [ ! -e "$1/exit" ]; do
+    [ -n "$watched" ] || { [ -r "$1/pid" ] && read -r watched began < "$1/pid"; }
+    if [ -n "$watched" ]; then is_same "$watched" "$began" || break; elif [ ! -d "$1" ]; then break; fi
     touched=$(stat -c %Y "$1/../lease" 2>/dev/null || echo 0)
-    if [ $(($(date +%s) - touched)) -gt "$2" ]; then interrupt "$1"; fi
+    if [ $(($(date +%s) - touched)) -gt "$2" ]; then
+      if [ -e "$1/pid" ]; then interrupt "$1"; elif [ -n "$watched" ]; then kill -s INT "$watched" && break; fi
+    fi
     sleep 1
   done
 }

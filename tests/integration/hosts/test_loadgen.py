@@ -10,15 +10,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
 import pytest
 
 from blocks.models.errors import Failed, Refused
 from blocks.models.settings import SshAccess
 from tasks.clients.hosts import Host
 from tasks.clients.loadgen import Job, LoadGenerator
+from tests.disks import small_disk
 
 from .conftest import LOCALHOST
 
@@ -163,6 +166,25 @@ def test_a_lease_that_nobody_renews_ends_k6_with_its_summary(loadgen: LoadGenera
     _until((_folder(loadgen, "a") / "exit").exists)
     assert (_folder(loadgen, "a") / "exit").read_text() == "105\n"
     assert (_folder(loadgen, "a") / "summary.json").exists()
+
+
+def test_load_whose_folder_somebody_removed_ends(loadgen: LoadGenerator) -> None:
+    k6 = psutil.Process(_begin(loadgen))
+    shutil.rmtree(loadgen.folder)
+    _until(lambda: not k6.is_running())
+
+
+def test_load_is_stopped_where_there_is_no_room_for_a_folder(host: Host, tmp_path: Path, tests_folder: Path) -> None:
+    with small_disk(tmp_path / "run", 256, files=100) as disk:
+        loadgen = _installed(host, tmp_path, tests_folder)
+        k6 = psutil.Process(_begin(loadgen))
+        with suppress(OSError):
+            for number in range(100):
+                (disk / f"filler-{number}").touch()
+        with pytest.raises(OSError, match="No space left"):
+            (disk / "one more").mkdir()
+        loadgen.interrupt()
+        _until(lambda: not k6.is_running())
 
 
 def test_asking_for_the_jobs_renews_the_lease(loadgen: LoadGenerator) -> None:
