@@ -132,7 +132,7 @@ def _fill(world: World, _: Door) -> None:
 def _away(world: World, name: str) -> Iterator[None]:
     """Kill a server with its children, and start it again afterwards as it was started."""
     process = world.server(name)
-    argv, environment = process.cmdline(), process.environ()
+    argv, environment = _command(process), process.environ()
     for child in (*process.children(recursive=True), process):
         with suppress(psutil.NoSuchProcess, ProcessLookupError):
             kill(child)
@@ -141,6 +141,12 @@ def _away(world: World, name: str) -> Iterator[None]:
         yield
     finally:
         world.restart(name, argv, environment)
+
+
+def _command(process: psutil.Process) -> list[str]:
+    """Return how a server was started; sshd writes over it: ``sshd: /usr/sbin/sshd -D … [listener] 0 of 10-100 startups``."""
+    words = process.cmdline()
+    return words[1 : words.index("[listener]")] if words[0] == "sshd:" else words
 
 
 def janitor(world: World) -> None:
