@@ -9,11 +9,14 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 from pydantic import Field
 
+from blocks.models.errors import RampartError
 from blocks.models.verdict import Verdict
-from flows.phase import phase
+from flows.phase import phase_of
 from tasks.checks import check
 from tasks.cost import ask_for_cost
+from tasks.log import run_logger
 from tasks.report import render_again
+from tasks.run import open_known_run
 
 
 @flow(name="cost-check", flow_run_name="cost check of {environment}")
@@ -31,8 +34,12 @@ def cost_check(
         profile: Load Profile block of the run.
         look: Which look this is; after the third nothing more is scheduled.
     """
-    with phase("report", run_id, environment, profile) as opened:
-        run = opened.run
+    try:
+        run = open_known_run(run_id, environment, profile)
+    except RampartError as error:
+        run_logger().error("%s", error)
+        return Failed(message=str(error))
+    with phase_of(run, "report") as opened:
         with check(run, "report.cost", needed=False) as checking:
             judgement = ask_for_cost(run, look)
             checking.judge(judgement)

@@ -46,7 +46,7 @@ def phase_of(run: Run, name: Phase) -> Iterator[Opened]:
         if isinstance(stop, RampartError):
             opened.run.journal.append(name, "note", text=str(stop))
     except (TerminationSignal, KeyboardInterrupt):
-        opened.run.journal.append(name, "note", text=f"The {name} phase was broken off by a signal.")
+        opened.run.journal.append(name, "note", text=f"The {name} phase was broken off by a signal.", interrupted=True)
         raise
     except BaseException as error:
         opened.outcome = Failed(message=f"{type(error).__name__}: {error}")

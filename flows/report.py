@@ -11,13 +11,14 @@ from typing import Annotated, Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 from pydantic import Field
 
 from blocks.models.errors import RampartError
-from flows.phase import phase
+from flows.phase import phase_of
+from tasks.log import run_logger
 from tasks.report import is_closed, render_again, render_run, write_report
-from tasks.run import open_run
+from tasks.run import open_known_run
 from tasks.store import store_report
 
 
@@ -39,12 +40,16 @@ def report(
         environment: Perf Environment block of the run.
         profile: Load Profile block of the run.
     """
-    run = open_run(run_id, environment, profile)
-    if is_closed(run):
-        return Completed(message=f"rendered again: {render_again(run)}")
-    with phase("report", run_id, environment, profile) as opened:
-        write_report(opened.run)
-        store_report(opened.run)
+    try:
+        run = open_known_run(run_id, environment, profile)
+        if is_closed(run):
+            return Completed(message=f"rendered again: {render_again(run)}")
+        with phase_of(run, "report") as opened:
+            write_report(opened.run)
+            store_report(opened.run)
+    except RampartError as error:
+        run_logger().error("%s", error)
+        return Failed(message=str(error))
     return opened.outcome
 
 

@@ -103,7 +103,7 @@ def take_over(run: Run, why: str) -> None:
         if finished(run):
             release_forgotten(run)
             return
-        run.journal.append("teardown", "note", text=why)
+        run.journal.append("teardown", "note", text=why, taken_over=True)
         drop_half_written(run)
         _tear_down_somehow(run)
         if not closed(run):

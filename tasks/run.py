@@ -94,6 +94,28 @@ def open_run(run_id: str, environment: str, profile: str) -> Run:
         Refused: a block does not exist, or one of its paths cannot be used.
         Unavailable: Prefect does not answer and the blocks were never loaded.
     """
+    run = _with_blocks(run_id, environment, profile)
+    run.evidence.mkdir(parents=True, exist_ok=True)
+    return run
+
+
+def open_known_run(run_id: str, environment: str, profile: str) -> Run:
+    """Open a run that has begun; for an id that is not a run's, nothing is made.
+
+    Raises:
+        Refused: there is no such run, a block does not exist, or one of its paths cannot be used.
+        Unavailable: Prefect does not answer and the blocks were never loaded.
+    """
+    run = _with_blocks(run_id, environment, profile)
+    if not run.journal.path.is_file():
+        raise Refused(
+            f"{run.environment.runs_folder} has no run {run_id}; wanted is the flow-run id of a performance-run of the "
+            f"environment {environment}."
+        )
+    return run
+
+
+def _with_blocks(run_id: str, environment: str, profile: str) -> Run:
     try:
         loaded = _load(PerfEnvironment, environment), _load(LoadProfile, profile)
         _LOADED[environment, profile] = loaded
@@ -107,9 +129,7 @@ def open_run(run_id: str, environment: str, profile: str) -> Run:
         loaded = _LOADED[environment, profile]
     if not loaded[0].runs_folder.is_absolute():
         raise Refused(f"runs_folder is '{loaded[0].runs_folder}'; wanted is an absolute path.")
-    run = Run(run_id, environment, profile, *loaded)
-    run.evidence.mkdir(parents=True, exist_ok=True)
-    return run
+    return Run(run_id, environment, profile, *loaded)
 
 
 def load_environment(name: str) -> PerfEnvironment:

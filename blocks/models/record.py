@@ -228,6 +228,8 @@ class Unfinished(Part):
     stage: int | None = None
     """The stage that was begun and not ended."""
     last_line: datetime
+    interrupted: bool = False
+    """Somebody ended it: Ctrl-C, a cancel or a SIGTERM."""
 
 
 class Teardown(Part):

@@ -158,8 +158,8 @@ def _why_not_reached(events: tuple[Event, ...]) -> str:
     for event in events:
         if event.kind == "check" and event.data.get("verdict") in {Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE}:
             return f"the run stopped after {event.data['id']}."
-    if phase := _open_phase(events):
-        return f"the run died in its {phase} phase."
+    if unfinished := _unfinished(events):
+        return f"the run {'was interrupted' if unfinished.interrupted else 'died'} in its {unfinished.phase} phase."
     # Who took a dead run over says at which check it died.
     notes = [str(event.data["text"]) for event in events if event.kind == "note" and event.phase == "teardown"]
     return notes[0] if notes else "the run ended before it."
@@ -248,6 +248,7 @@ def _unfinished(events: tuple[Event, ...]) -> Unfinished | None:
         return None
     begun = next(at for at, event in enumerate(events) if (event.kind, event.phase) == ("phase_started", phase))
     made = {event.data.get("id") for event in events[begun:] if event.kind == "check"}
+    of_phase = [event for event in events if event.phase == phase]
     order = _MADE_IN.get(phase) or tuple(item.id for item in CHECKLIST if item.phase == phase)
     started = [int(event.data["number"]) for event in events if event.kind == "stage_started"]
     ended = {int(event.data["number"]) for event in events if event.kind == "stage_ended"}
@@ -255,7 +256,8 @@ def _unfinished(events: tuple[Event, ...]) -> Unfinished | None:
         phase=phase,
         check=next((id_ for id_ in order if id_ not in made), None),
         stage=started[-1] if phase == "ramp" and started and started[-1] not in ended else None,
-        last_line=max(event.at for event in events if event.phase == phase),
+        last_line=max(event.at for event in of_phase),
+        interrupted=any(event.data.get("interrupted") for event in of_phase),
     )
 
 

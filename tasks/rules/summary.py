@@ -33,7 +33,8 @@ def headline(record: Record) -> str:
     """Return the one sentence after the verdict."""
     if record.unfinished is not None and ": Not reached" in record.reason:
         where = _where(record.unfinished)
-        return f"The run died at {where}." if record.ended else f"The run did not get beyond {where}."
+        what = _died(record.unfinished) if record.ended else "did not get beyond"
+        return f"The run {what} {where}."
     reason = record.reason[:1].upper() + record.reason[1:]
     return reason if reason.endswith((".", "?", "!")) else f"{reason}."
 
@@ -46,10 +47,14 @@ def how_it_ended(record: Record) -> str:
     at = f"{record.unfinished.last_line:%H:%M:%S} UTC"
     if record.ended:
         return (
-            f"It died at {where}: the last line of its {record.unfinished.phase} phase is of {at}. "
+            f"It {_died(record.unfinished)} {where}: the last line of its {record.unfinished.phase} phase is of {at}. "
             "Numbers are those captured before."
         )
     return f"Its last line is of {at}, at {where}: it still runs, or died there. Numbers are those captured until then."
+
+
+def _died(unfinished: Unfinished) -> str:
+    return "was interrupted at" if unfinished.interrupted else "died at"
 
 
 def _where(unfinished: Unfinished) -> str:
@@ -175,16 +180,22 @@ def _steps(record: Record) -> Iterable[str]:
     for check in open_checks(record):
         if breach is None or check.phase != "ramp":
             yield f"{check.title}: {check.detail}"
-    if record.unfinished is not None and record.ended:
-        yield "Read the worker's log for why the run died, then start it again."
-    if record.unfinished is not None and not record.ended:
-        yield f"If it does not run any more, start the deployment report with run id {record.run_id}."
+    if record.unfinished is not None:
+        yield _step_after_end(record, record.unfinished)
     if record.verdict is Verdict.PASS:
         last = record.stages[-1] if record.stages else None
         if last is not None and record.ceiling.stage == last.number:
             yield f"Nothing has to be done. {load_of(last)} is the script's top, not the system's: add levels to find its ceiling."
         else:
             yield "Nothing has to be done."
+
+
+def _step_after_end(record: Record, unfinished: Unfinished) -> str:
+    if not record.ended:
+        return f"If it does not run any more, start the deployment report with run id {record.run_id}."
+    if unfinished.interrupted:
+        return "Start it again: it was interrupted by Ctrl-C, a cancel or a SIGTERM."
+    return "Read the worker's log for why the run died, then start it again."
 
 
 def _steps_after(breach: Breach) -> Iterable[str]:
@@ -206,7 +217,7 @@ def _ceiling(record: Record) -> Tile:
         return Tile("Ceiling", ceiling_of(record), record.ceiling.reason)
     if record.unfinished is not None and stable:
         top = stable[-1]
-        return Tile("Ceiling", "not captured", f"the run died first; stage {top.number}, {load_of(top)}, was stable")
+        return Tile("Ceiling", "not captured", f"the run ended first; stage {top.number}, {load_of(top)}, was stable")
     return Tile("Ceiling", "none", "no stage was stable" if record.stages else "the ramp was not reached")
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from prefect import Flow
+from prefect.client.schemas.objects import State
 from prefect_aws import AwsCredentials
 
 from blocks.load_profile import LoadProfile
 from blocks.perf_environment import PerfEnvironment
+from flows.cost import cost_check
 from flows.report import report
 from tests.unit.report.runs import RUN_ID, journal, write
 
@@ -39,6 +43,19 @@ def checkout(prefect: str, tmp_path: Path) -> Path:
 def _report(environment: str) -> None:
     state = report(RUN_ID, environment, return_state=True)
     assert state.is_completed(), state.message
+
+
+@pytest.mark.usefixtures("checkout")
+@pytest.mark.parametrize("flow", [report, cost_check], ids=["report", "cost-check"])
+def test_an_id_that_is_not_a_runs_is_refused_in_one_sentence_and_nothing_is_made(
+    flow: Flow[..., State[Any]], tmp_path: Path
+) -> None:
+    state = flow(RUN_ID, "perf", return_state=True)
+    assert state.is_failed()
+    assert state.message == (
+        f"{tmp_path / 'runs'} has no run {RUN_ID}; wanted is the flow-run id of a performance-run of the environment perf."
+    )
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_run_is_closed_once_and_rendered_again_without_a_line(checkout: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from blocks.models.event import Event, Kind
-from flows import janitor
+from flows import janitor, teardown
 from tests.killmatrix.measures import janitor_helped, seconds_from_heartbeat, seconds_to_teardown
 
 T0 = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -24,6 +24,17 @@ def test_the_teardown_that_counts_is_the_first_after_the_death() -> None:
     ]
     assert seconds_to_teardown(events, 110.0) == 2.3
     assert seconds_to_teardown(events, 151.0) is None
+
+
+def test_who_takes_a_dead_run_over_begins_its_teardown_also_while_evidence_comes_first() -> None:
+    events = [
+        at(11, "note", text="The run's process was told to end."),
+        at(13, "note", text="taken over", taken_over=True),
+        at(40, "phase_started"),
+    ]
+    assert seconds_to_teardown(events, 110.0) == 3.0
+    # The mark is the teardown's.
+    assert "taken_over=True" in inspect.getsource(teardown.take_over)
 
 
 def test_the_last_heartbeat_before_the_teardown_counts_and_not_the_death() -> None:

@@ -102,6 +102,20 @@ def test_a_run_that_died_names_the_check_and_keeps_its_numbers(tmp_path: Path, p
         assert "infrastructure was made and nothing says that it is gone" in page
 
 
+def test_a_run_that_somebody_interrupted_did_not_die(tmp_path: Path) -> None:
+    lines = journal(2)
+    last = next(index for index, line in enumerate(lines) if line.kind == "stage_steady" and line.data["number"] == 2)
+    broken_off = event("ramp", "note", 8999, text="The ramp phase was broken off by a signal.", interrupted=True)
+    ended = [*lines[: last + 1], broken_off, event("report", "run_closed", 9001)]
+    folder = write(tmp_path / "run", ended, 2)
+    page = render_run(folder).read_text()
+    assert "The run was interrupted at ramp.abort, in stage 2." in page
+    assert "Start it again: it was interrupted by Ctrl-C, a cancel or a SIGTERM." in page
+    assert "Not reached: the run was interrupted in its ramp phase." in page
+    assert "died" not in page
+    assert "# INCONCLUSIVE: The run was interrupted at ramp.abort, in stage 2." in (folder / "report.md").read_text()
+
+
 def test_a_run_that_died_while_a_stage_was_held_shows_what_was_captured_and_why_the_rest_is_not(tmp_path: Path) -> None:
     lines = journal(2)
     last = next(index for index, line in enumerate(lines) if line.kind == "stage_steady" and line.data["number"] == 2)
