@@ -15,7 +15,7 @@ from flows.smoke import smoke
 from tasks.artifacts import show_scorecard, show_triage
 from tasks.clock import wait_until
 from tasks.dashboard import annotate
-from tasks.guard import STOPPING_S
+from tasks.guard import SETTLED_S
 from tasks.load import prepare_segments, start_stage, wait_for_level
 from tasks.notes import note_stage
 from tasks.rules.ceiling import Ascent
@@ -137,7 +137,7 @@ def refine(run: Run, watch: LoadWatch, ascent: Ascent) -> None:
             watch.release(tuple(watch.running.values()))
             watch.stop_load()
         else:
-            watch.stopped.wait(STOPPING_S)
+            watch.settled.wait(SETTLED_S)
         said = "stable" if low == probe else f"not stable ({watch.breach})"
         run.journal.append("ramp", "note", text=f"Refining the ceiling: {amount:g} {plan.unit} was {said}.")
 

@@ -27,7 +27,7 @@ from tasks.checks import PhaseStopped, check
 from tasks.clock import wait_until
 from tasks.clocks import refuse_wrong_clocks
 from tasks.dashboard import annotate, links
-from tasks.guard import CANCELLED, STOPPING_S, hold_reason, watch_load
+from tasks.guard import CANCELLED, SETTLED_S, hold_reason, watch_load
 from tasks.limits import Limits, guard_rules
 from tasks.load import (
     end_ramp,
@@ -160,10 +160,8 @@ def _climb(  # noqa: PLR0913, PLR0917 - the form of a ramp
         if watch.breach is None:
             return run
         watch.leave_stage()
-        if not watch.stopped.wait(STOPPING_S):
-            raise PhaseStopped(
-                f"the load was not seen to be off {STOPPING_S:g} s after the breach; teardown stops it again"
-            )
+        if not watch.settled.wait(SETTLED_S) or not watch.stopped.is_set():
+            raise PhaseStopped("the load was not seen to be off after the breach; teardown stops it again")
         again = after_breach(run, watch, ascent, attended=advance == "by-hand")
         if again is None:
             return run

@@ -127,11 +127,19 @@ def _collect_first(run: Run) -> None:
     where = (run.id, run.environment_name, run.profile_name)
     try:
         stop_all_load(run)
+    except Exception as error:  # noqa: BLE001 - what else there is of evidence is saved all the same
+        _warn(run, "The load could not be confirmed to be off", error)
+    try:
         if not any(event.kind == "phase_ended" and event.phase == "collect" for event in run.journal.read()[0]):
             collect.with_options(timeout_seconds=_EVIDENCE_S)(*where, return_state=True)
     except Exception as error:  # noqa: BLE001 - evidence must not keep infrastructure alive
-        run_logger().warning("The evidence is not complete", exc_info=True)
-        run.journal.append("collect", "note", text=f"The evidence is not complete: {error}")
+        _warn(run, "The evidence is not complete", error)
+
+
+def _warn(run: Run, what: str, error: Exception) -> None:
+    """Log and journal what the teardown goes on after; only what nobody foresaw has a traceback."""
+    run_logger().warning("%s: %s", what, error, exc_info=not isinstance(error, RampartError))
+    run.journal.append("collect", "note", text=f"{what}: {error}")
 
 
 def _report(run: Run) -> None:

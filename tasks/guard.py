@@ -31,9 +31,12 @@ from tasks.watch import LoadWatch
 
 CANCELLED = "cancelled"
 """The rule of a breach that says that somebody cancelled the run."""
-STOPPING_S = LEASE_S + 180.0
-"""How long the end of a breach's load is waited for: a load generator that is away stops k6 itself when its lease ends, k6
-has 60 s to end, the rest is for the way back."""
+STOPPING_S = LEASE_S + 90.0
+"""How long the end of a breach's load is tried for: a load generator that is away stops k6 itself when its lease ends, k6 has
+60 s to end, and the lease may have been renewed half a minute after the load generator was last seen."""
+SETTLED_S = STOPPING_S + 120.0
+"""How long the ramp waits for the guard: its last try may begin right before, and take as long as a frozen connection's
+command and the ending of k6 do."""
 # An answer is judged this soon after it came: a part of the time between two questions.
 _LOOKS_A_POLL = 4
 
@@ -93,7 +96,7 @@ def stop_on_breach(run: Run, watch: LoadWatch, breach: Breached) -> bool:
         )
         run.journal.append("ramp", "note", text=text)
         logger.error("BREACH %s; %s", breach, text)
-        watch.unseen = True
+        watch.settled.set()
         return True
     run.journal.append("ramp", "load_stopped", stopped=gone.isoformat())
     logger.error("BREACH %s; load off after %.1f s", breach, (gone - detected).total_seconds())
@@ -103,6 +106,7 @@ def stop_on_breach(run: Run, watch: LoadWatch, breach: Breached) -> bool:
         logger.warning("How the segments ended is not known: %s", error)
     watch.see_gone(gone)
     watch.stopped.set()
+    watch.settled.set()
     return True
 
 

@@ -64,8 +64,8 @@ class LoadWatch:
     """Set when the ramp ends the load by itself: what ends from then on is no breach."""
     stopped: threading.Event = field(default_factory=threading.Event)
     """Set when the load of a breach is gone and the breach is journaled."""
-    unseen: bool = False
-    """Whether the load of a breach was not seen to be gone, and the guard stopped waiting for it."""
+    settled: threading.Event = field(default_factory=threading.Event)
+    """Set when the guard is done with the load of a breach: it is gone, or was not seen to be, and is not waited for."""
     left: bool = False
     """Whether the ramp left the stage of the breach: a pause that is open then asks about the breach itself."""
     polls: int = 0
@@ -119,8 +119,9 @@ class LoadWatch:
             if self.breach is not None or self.finished.is_set():
                 return False
             self.stopped.clear()
+            self.settled.clear()
             self.breach, self.breached, self.gone = breach, datetime.now(UTC), None
-            self.unseen = self.left = False
+            self.left = False
             return True
 
     def see_gone(self, moment: datetime) -> None:
@@ -145,7 +146,7 @@ class LoadWatch:
     def pause_to_end(self) -> Iterator[Breached | None]:
         """Give the breach whose pause has to end, None when there is none; the ramp leaves no stage while the body works."""
         with self._pausing:
-            yield self.breach if (self.stopped.is_set() or self.unseen) and not self.left else None
+            yield self.breach if self.settled.is_set() and not self.left else None
 
     def rearm(self, plan: LoadPlan, segments: tuple[Segment, ...]) -> bool:
         """Begin another attempt after a breach; return False when the breach is final."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 import psutil
 
 from deployments.rehearsal.processes import answers
+from tasks.guard import STOPPING_S
 from tests.disks import fill
 from tests.killmatrix.cells import Way
 from tests.killmatrix.faults import Door
@@ -18,6 +19,8 @@ from tests.killmatrix.world import World, kill, until
 # How long what is not the run's own stays away; the issue's minute.
 _AWAY_S = 60.0
 _GONE_S = 30.0
+# The guard waits for k6's own end on a host that is away, then the evidence is asked for.
+_NO_ROUTE_S = STOPPING_S + 180.0
 # How long a server may take to serve again, on a machine that is shared.
 _BACK_S = 120.0
 
@@ -99,7 +102,7 @@ def _hole(world: World, _: Door) -> None:
     for process in frozen:
         kill(process, signal.SIGSTOP)
     try:
-        until(lambda: world.has("phase_started", phase="teardown"), "the run is taken down", 300)
+        until(lambda: world.has("phase_started", phase="teardown"), "the run is taken down", _NO_ROUTE_S)
         time.sleep(_AWAY_S)
     finally:
         for process in frozen:

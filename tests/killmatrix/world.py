@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tasks.clients.journal import Journal
 from tests.rehearsal.standing import Prefect
 
 _POLL_S = 0.25
+_ANSWER_S = 30.0
 
 
 def until(ready: Callable[[], bool], what: str, timeout_s: float, poll_s: float = _POLL_S) -> None:
@@ -138,10 +140,16 @@ class World:
         return found
 
     def answer(self, decision: str, **more: Any) -> None:
-        """Answer whatever is asked."""
+        """Answer whatever is asked; while its form is being written, or Prefect's database is busy, again."""
+        body = {"run_input": {"decision": decision, "name": "kill matrix", **more}}
         for paused in self.prefect.paused():
-            body = {"run_input": {"decision": decision, "name": "kill matrix", **more}}
-            self.prefect.http.post(f"/flow_runs/{paused['id']}/resume", json=body)
+            until(partial(self._answered, paused["id"], body), "the answer is taken", _ANSWER_S)
+
+    def _answered(self, run_id: str, body: dict[str, Any]) -> bool:
+        said = self.prefect.http.post(f"/flow_runs/{run_id}/resume", json=body)
+        if said.is_success and said.json()["status"] == "ACCEPT":
+            return True
+        return bool(self.prefect.ask("GET", f"/flow_runs/{run_id}")["state"]["type"] != "PAUSED")
 
     def left(self) -> list[str]:
         """What carries the run's tag in the account: asked of the tagging API and of each service that tags miss."""

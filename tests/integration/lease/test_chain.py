@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import VariableUpdate
+from prefect.context import SyncClientContext
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed
 from prefect_aws import AwsCredentials
@@ -143,7 +144,9 @@ def test_a_silent_prefect_is_said(run: Run) -> None:
 
 
 def _take_over(url: str, folder: Path, environment: str, barrier: Barrier, winners: Any) -> None:
-    with temporary_settings({PREFECT_API_URL: url}), get_client(sync_client=True) as client:
+    # As in a flow: one client for all that is asked.
+    with temporary_settings({PREFECT_API_URL: url}), SyncClientContext.get_or_create() as context:
+        client = context.client
         block = PerfEnvironment(checkout=folder, account_id="123456789012", aws=AwsCredentials(), runs_folder=folder)
         for epoch in range(1, _TAKEOVERS + 1):
             run = Run(str(uuid4()), environment, "test", block, LoadProfile())
@@ -160,7 +163,9 @@ def test_of_eight_processes_that_take_over_a_stale_lease_one_wins_each_time(
     prefect: str, run: Run, tmp_path: Path
 ) -> None:
     assert take(run, None, 0) is not None
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    # Prefect is imported once, and not by each of the eight.
+    context.set_forkserver_preload([__name__])
     barrier, winners = context.Barrier(_PROCESSES), context.Queue()
     arguments = (prefect, tmp_path, run.environment_name, barrier, winners)
     processes = [context.Process(target=_take_over, args=arguments) for _ in range(_PROCESSES)]

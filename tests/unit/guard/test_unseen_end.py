@@ -47,6 +47,8 @@ def test_a_breach_whose_load_generator_stays_away_has_no_end_of_load_and_names_i
     thread.join(60)
     assert reported == [True]
     assert not watch.stopped.is_set()
+    # Nobody waits for what the guard does not try any more.
+    assert watch.settled.is_set()
     # The question whether to go on ends all the same.
     with watch.pause_to_end() as pending:
         assert pending is watch.breach
