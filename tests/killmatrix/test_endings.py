@@ -14,7 +14,6 @@ from typing import Any
 import psutil
 import pytest
 
-from deployments.rehearsal.processes import answers
 from tests.killmatrix.faults import Door
 from tests.killmatrix.moments import reach
 from tests.killmatrix.test_cells import is_clean
@@ -109,7 +108,7 @@ def _leases(world: World) -> list[dict[str, Any]]:
 
 def test_of_several_teardowns_at_once_one_works_and_all_report_the_same(world: World) -> None:
     world.begin()
-    reach(world, "provisioning")
+    assert reach(world, "provisioning")
     listed = _teardown(world, dry_run=True)
     until(lambda: _state(world, listed)["type"] == "COMPLETED", "the dry run ended", 120)
     assert "things carry the run's tag; nothing was deleted" in _state(world, listed)["message"]
@@ -126,7 +125,7 @@ def test_of_several_teardowns_at_once_one_works_and_all_report_the_same(world: W
 
 def test_a_run_is_taken_down_by_its_folder_alone_when_prefect_is_gone(world: World) -> None:
     world.begin()
-    reach(world, "late-apply")
+    assert reach(world, "late-apply")
     server = world.server("prefect")
     argv, environment = server.cmdline(), server.environ()
     flow, worker = world.flow(), world.worker()
@@ -143,7 +142,6 @@ def test_a_run_is_taken_down_by_its_folder_alone_when_prefect_is_gone(world: Wor
     finally:
         world.restart("prefect", argv, environment)
         world.new_worker()
-    until(answers(f"{world.prefect.url}/api/health"), "Prefect serves again", 120)
     until(lambda: _asked_to_clean(world), "the lease is released", _END_S, poll_s=10)
 
 

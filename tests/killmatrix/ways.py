@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
-from deployments.rehearsal.processes import answers
 from tasks.guard import STOPPING_S
 from tests.disks import fill
 from tests.killmatrix.cells import Way
@@ -21,8 +20,6 @@ _AWAY_S = 60.0
 _GONE_S = 30.0
 # The guard waits for k6's own end on a host that is away, then the evidence is asked for.
 _NO_ROUTE_S = STOPPING_S + 180.0
-# How long a server may take to serve again, on a machine that is shared.
-_BACK_S = 120.0
 
 
 def die(world: World, way: Way, door: Door) -> None:
@@ -69,7 +66,6 @@ def _kill_both(world: World, _: Door) -> None:
 def _kill_prefect(world: World, _: Door) -> None:
     with _away(world, "prefect"):
         time.sleep(_AWAY_S)
-    until(answers(f"{world.prefect.url}/api/health"), "Prefect serves again", _BACK_S)
 
 
 def _kill_terraform(world: World, _: Door) -> None:

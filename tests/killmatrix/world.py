@@ -18,13 +18,15 @@ import psutil
 
 from blocks.models.event import Event
 from deployments.rehearsal import layout
-from deployments.rehearsal.processes import alive, start
+from deployments.rehearsal.processes import alive, answers, start
 from deployments.rehearsal.stack import Stack, load, start_worker, write
 from tasks.clients.journal import Journal
 from tests.rehearsal.standing import Prefect
 
 _POLL_S = 0.25
 _ANSWER_S = 30.0
+# How long a server may take to serve again, on a machine that is shared.
+_BACK_S = 120.0
 
 
 def until(ready: Callable[[], bool], what: str, timeout_s: float, poll_s: float = _POLL_S) -> None:
@@ -111,10 +113,12 @@ class World:
         return psutil.Process(int(found[-1]["pid"]))
 
     def restart(self, name: str, argv: list[str], environment: dict[str, str]) -> None:
-        """Start a killed server again as it was started, and let the stack know it."""
+        """Start a killed server again as it was started, let the stack know it, and wait until Prefect serves again."""
         stack = self.stack
         stack.processes.append(start(name, argv, environment))
         write(stack)
+        if name == "prefect":
+            until(answers(f"{self.prefect.url}/api/health"), "Prefect serves again", _BACK_S)
 
     def terraforms(self, operation: str = "") -> list[psutil.Process]:
         """Every Terraform of the stack's checkout that lives; with an operation, those that work it off."""
