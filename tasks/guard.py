@@ -83,7 +83,7 @@ def stop_on_breach(run: Run, watch: LoadWatch, breach: Breached) -> bool:
     detected = datetime.now(UTC)
     if not watch.report(breach):
         return False
-    gone, problem = _stop(run, watch)
+    gone, problem = _stop(run, watch, breach)
     run.journal.append(
         "ramp", "breach", rule=breach.rule, observed=breach.observed, limit=breach.limit, stage=watch.stage or None,
         detected=detected.isoformat(),
@@ -110,7 +110,7 @@ def stop_on_breach(run: Run, watch: LoadWatch, breach: Breached) -> bool:
     return True
 
 
-def _stop(run: Run, watch: LoadWatch) -> tuple[datetime | None, str]:
+def _stop(run: Run, watch: LoadWatch, breach: Breached) -> tuple[datetime | None, str]:
     """Stop the load; return when it was seen to be gone, or None and why it was not."""
     deadline = time.monotonic() + STOPPING_S
     while True:
@@ -118,7 +118,7 @@ def _stop(run: Run, watch: LoadWatch) -> tuple[datetime | None, str]:
             return watch.stop_load(), ""
         except RampartError as error:
             # k6's own watchdog ends it when the load generator stays away longer than its lease.
-            get_run_logger().error("The load could not be stopped yet: %s", error)
+            get_run_logger().error("BREACH %s; the load could not be stopped yet: %s", breach, error)
             if watch.finished.wait(run.profile.guard_poll_s) or time.monotonic() > deadline:
                 return None, str(error)
 
