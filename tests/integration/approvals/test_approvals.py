@@ -31,6 +31,7 @@ from tests.unit.rules.plans import inspected, steps
 RUN_ID = "5d0cbb5a-6e3c-4a4c-8a57-9e2f5c9d8f10"
 
 _PLAN = read_load_plan(inspected({name: steps([5, 10]) for name in ("signin", "bet")}), "ramp.js")
+_TRIES = 10
 
 pytestmark = pytest.mark.integration
 
@@ -148,7 +149,11 @@ def test_the_first_of_two_answers_wins_and_the_second_is_told(run: Run, prefect:
 
         def answer(name: str, decision: str) -> None:
             barrier.wait()
-            answers[name] = asked.answer(decision=decision, name=name)
+            # In the very same moment Prefect's database can refuse both with an error: a person answers again then.
+            for _ in range(_TRIES):
+                answers[name] = asked.answer(decision=decision, name=name)
+                if not answers[name].is_error:
+                    break
 
         people = [threading.Thread(target=answer, args=pair) for pair in (("Ada", "go"), ("Bob", "step-down"))]
         for person in people:
