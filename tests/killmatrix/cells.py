@@ -80,7 +80,7 @@ _WHEN: tuple[tuple[Way, tuple[Moment, ...]], ...] = (
     ("sigterm", ("plan", "instance", "smoke", "pause", "destroy")),
     ("kill-flow", (*_EARLY, *_LOAD, *_ENDS)),
     ("kill-worker", ("instance", "held-stage", "pause", "destroy")),
-    ("kill-both", ("plan", "apply", "instance", "late-apply", "provisioning", "smoke", "pause", "destroy")),
+    ("kill-both", (*_EARLY, "smoke", "held-stage", "pause", *_ENDS)),
     ("kill-prefect", ("apply", "provisioning", "held-stage", "pause", "destroy")),
     ("kill-terraform", ("plan", "apply", "instance", "late-apply", "destroy")),
     ("kill-k6", ("smoke", "held-stage")),
