@@ -9,14 +9,12 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from blocks.models.errors import RampartError
 from blocks.models.verdict import Verdict
-from flows.phase import phase_of
+from flows.phase import in_a_sentence, phase_of
 from tasks.checks import check
 from tasks.cost import ask_for_cost
-from tasks.log import run_logger
 from tasks.report import render_again
-from tasks.run import open_known_run
+from tasks.run import Run, open_known_run
 
 
 @flow(name="cost-check", flow_run_name="cost check of {environment}")
@@ -34,11 +32,10 @@ def cost_check(
         profile: Load Profile block of the run.
         look: Which look this is; after the third nothing more is scheduled.
     """
-    try:
-        run = open_known_run(run_id, environment, profile)
-    except RampartError as error:
-        run_logger().error("%s", error)
-        return Failed(message=str(error))
+    return in_a_sentence(lambda: _ask(open_known_run(run_id, environment, profile), look))
+
+
+def _ask(run: Run, look: int) -> State[Any]:
     with phase_of(run, "report") as opened:
         with check(run, "report.cost", needed=False) as checking:
             judgement = ask_for_cost(run, look)

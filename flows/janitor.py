@@ -124,5 +124,5 @@ def _finish(environment: str, item: Unfinished) -> str:
             left_out=[],
             options={},
         )
-    take_over(run, f"The run ended at {where_it_ended(run)} and was finished in its place: {item.why}.")
+    take_over(run, f"The run ended at {where_it_ended(run)} and was finished in its place: {item.why}.", "janitor")
     return missing(run)

@@ -7,16 +7,15 @@ from typing import Annotated, Any, Literal
 from prefect import Flow, flow, runtime
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import TerminationSignal
-from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from blocks.models.errors import RampartError, Refused
+from blocks.models.errors import Refused
 from blocks.models.lease import LeaseState, Link
 from blocks.models.verdict import Verdict
 from flows.approvals import MAX_KEEP_MINUTES
 from flows.janitor import clear
-from flows.phase import go_on
+from flows.phase import go_on, in_a_sentence
 from flows.preflight import preflight
 from flows.provision import provision
 from flows.smoke import smoke
@@ -54,7 +53,9 @@ def _take_over(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> No
         note = f"{flow.name} crashed; what it made is kept until {kept:%H:%M} UTC, then the janitor takes it down."
         dead.journal.append("teardown", "note", text=note)
         return
-    take_over(dead, f"{flow.name} ended as {state.name} at {where_it_ended(dead)}; its teardown was taken over.")
+    take_over(
+        dead, f"{flow.name} ended as {state.name} at {where_it_ended(dead)}; its teardown was taken over.", "hook"
+    )
 
 
 # Prefect types a hook by the parameters of its flow, which differ here.
@@ -97,7 +98,7 @@ def performance_run(  # noqa: PLR0913, PLR0917 - the form in the UI
         "advance": advance, "auto_until_stage": auto_until_stage, "refine_ceiling": refine_ceiling,
         "keep_on_failure_minutes": keep_on_failure_minutes, "compare_with": compare_with,
     }  # fmt: skip
-    return _work_off(environment, profile, options, with_ramp=True)
+    return in_a_sentence(lambda: _work_off(environment, profile, options, with_ramp=True))
 
 
 @flow(name="nightly-smoke", on_cancellation=[_HOOK], on_crashed=[_HOOK])
@@ -112,23 +113,17 @@ def nightly_smoke(
         compare_with: Run to compare with, by its id; empty is the last comparable one.
     """
     options = {"ask_before_apply": False, "compare_with": compare_with}
-    return _work_off(environment, profile, options, with_ramp=False)
+    return in_a_sentence(lambda: _work_off(environment, profile, options, with_ramp=False))
 
 
 def _work_off(environment: str, profile: str, options: dict[str, Any], *, with_ramp: bool) -> State[Any]:
     """Work through the checklist under a lease, and end in the state its verdict asks for."""
-    logger = get_run_logger()
-    try:
-        run = open_run(str(runtime.flow_run.id), environment, profile)
-        if reason := hold_reason(run):
-            raise Refused(
-                f"The environment {environment} is on hold: {reason}. Delete the variable rampart_hold_{environment} to go on."
-            )
-        held = _lease(run)
-    except RampartError as error:
-        logger.error("%s", error)  # noqa: TRY400 - the sentence is for the operator; a traceback helps nobody
-        return Failed(message=str(error))
-    with renewing(held):
+    run = open_run(str(runtime.flow_run.id), environment, profile)
+    if reason := hold_reason(run):
+        raise Refused(
+            f"The environment {environment} is on hold: {reason}. Delete the variable rampart_hold_{environment} to go on."
+        )
+    with renewing(_lease(run)):
         lay_out(run)
         _open_journal(run, {"environment": environment, "profile": profile, **options}, with_ramp=with_ramp)
         show_checklist(run)
@@ -136,7 +131,7 @@ def _work_off(environment: str, profile: str, options: dict[str, Any], *, with_r
         try:
             _work_through(run, options, with_ramp=with_ramp)
         except PhaseStopped as stop:
-            logger.error("%s", stop)  # noqa: TRY400 - a sentence for the operator
+            run_logger().error("%s", stop)
         except TerminationSignal:
             run.journal.append("teardown", "note", text=f"The run's process was told to end at {where_it_ended(run)}.")
             stop_all_load(run)

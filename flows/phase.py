@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from prefect.states import Completed, Failed
 from blocks.models.checklist import Phase
 from blocks.models.errors import RampartError
 from tasks.checks import PhaseStopped
+from tasks.log import run_logger
 from tasks.run import Run, open_run
 
 
@@ -53,6 +54,15 @@ def phase_of(run: Run, name: Phase) -> Iterator[Opened]:
         opened.run.journal.append(name, "phase_ended", state=opened.outcome.type.value)
         raise
     opened.run.journal.append(name, "phase_ended", state=opened.outcome.type.value)
+
+
+def in_a_sentence(work: Callable[[], State[Any]]) -> State[Any]:
+    """Do a flow's work and return its state; an error that was foreseen is logged and ends it as a sentence, not a traceback."""
+    try:
+        return work()
+    except RampartError as error:
+        run_logger().error("%s", error)
+        return Failed(message=str(error))
 
 
 def go_on(state: State[Any]) -> None:

@@ -160,7 +160,7 @@ def _climb(  # noqa: PLR0913, PLR0917 - the form of a ramp
         if watch.breach is None:
             return run
         watch.leave_stage()
-        if not watch.settled.wait(SETTLED_S) or not watch.stopped.is_set():
+        if not watch.is_off(SETTLED_S):
             raise PhaseStopped("the load was not seen to be off after the breach; teardown stops it again")
         again = after_breach(run, watch, ascent, attended=advance == "by-hand")
         if again is None:

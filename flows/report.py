@@ -11,14 +11,13 @@ from typing import Annotated, Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 from pydantic import Field
 
 from blocks.models.errors import RampartError
-from flows.phase import phase_of
-from tasks.log import run_logger
+from flows.phase import in_a_sentence, phase_of
 from tasks.report import is_closed, render_again, render_run, write_report
-from tasks.run import open_known_run
+from tasks.run import Run, open_known_run
 from tasks.store import store_report
 
 
@@ -40,16 +39,15 @@ def report(
         environment: Perf Environment block of the run.
         profile: Load Profile block of the run.
     """
-    try:
-        run = open_known_run(run_id, environment, profile)
-        if is_closed(run):
-            return Completed(message=f"rendered again: {render_again(run)}")
-        with phase_of(run, "report") as opened:
-            write_report(opened.run)
-            store_report(opened.run)
-    except RampartError as error:
-        run_logger().error("%s", error)
-        return Failed(message=str(error))
+    return in_a_sentence(lambda: _report(open_known_run(run_id, environment, profile)))
+
+
+def _report(run: Run) -> State[Any]:
+    if is_closed(run):
+        return Completed(message=f"rendered again: {render_again(run)}")
+    with phase_of(run, "report") as opened:
+        write_report(run)
+        store_report(run)
     return opened.outcome
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from prefect import flow, runtime
 from prefect.artifacts import create_markdown_artifact
@@ -19,7 +19,7 @@ from blocks.models.errors import RampartError
 from blocks.models.verdict import Verdict
 from flows.approvals import ask_whether_to_keep
 from flows.collect import collect
-from flows.phase import phase_of
+from flows.phase import in_a_sentence, phase_of
 from tasks.checks import PhaseStopped
 from tasks.ending import closed, deaf_to_interrupts, end_keep, ending, teardowns
 from tasks.load import stop_all_load
@@ -52,27 +52,30 @@ def teardown(
         keep_minutes: Ask whether to keep what a failed run made for this long; no answer = destroy when they are over.
         dry_run: Only list what would be taken down.
     """
-    try:
+
+    def work() -> State[Any]:
         run = find_run(run_id, environment, profile)
-        if dry_run:
-            return _listed(run)
-        alone = str(runtime.flow_run.parent_flow_run_id) != run_id
-        by = f"teardown {runtime.flow_run.id}"
-        with ending(run, meanwhile=lambda: end_keep(run, by)) as finished_elsewhere:
-            if finished_elsewhere:
-                return _outcome(run)
-            if alone:
-                _collect_first(run)
-            with phase_of(run, "teardown") as opened:
-                if keep_minutes and not alone:
-                    ask_whether_to_keep(run, keep_minutes)
-                tear_down(run)
-            if alone:
-                _report(run)
-            return opened.outcome
-    except RampartError as error:
-        run_logger().error("%s", error)
-        return Failed(message=str(error))
+        return _listed(run) if dry_run else _take_down(run, keep_minutes)
+
+    return in_a_sentence(work)
+
+
+def _take_down(run: Run, keep_minutes: int) -> State[Any]:
+    """Take a run down as its own last phase; started alone, also collect before and report afterwards."""
+    alone = str(runtime.flow_run.parent_flow_run_id) != run.id
+    by = f"teardown {runtime.flow_run.id}"
+    with ending(run, meanwhile=lambda: end_keep(run, by)) as finished_elsewhere:
+        if finished_elsewhere:
+            return _outcome(run)
+        if alone:
+            _collect_first(run)
+        with phase_of(run, "teardown") as opened:
+            if keep_minutes and not alone:
+                ask_whether_to_keep(run, keep_minutes)
+            tear_down(run)
+        if alone:
+            _report(run)
+        return opened.outcome
 
 
 def end_run(run: Run, *, keep_minutes: int = 0) -> None:
@@ -90,12 +93,13 @@ def end_run(run: Run, *, keep_minutes: int = 0) -> None:
         _report(run)
 
 
-def take_over(run: Run, why: str) -> None:
-    """End a run whose own process cannot, unless somebody did meanwhile: a hook and the janitor call it.
+def take_over(run: Run, why: str, by: Literal["hook", "janitor"]) -> None:
+    """End a run whose own process cannot, unless somebody did meanwhile.
 
     Args:
         run: the run.
         why: what the journal is to say of it.
+        by: who calls; the journal keeps it.
     """
     with ending(run) as finished_elsewhere:
         if finished_elsewhere:
@@ -103,7 +107,7 @@ def take_over(run: Run, why: str) -> None:
         if finished(run):
             release_forgotten(run)
             return
-        run.journal.append("teardown", "note", text=why, taken_over=True)
+        run.journal.append("teardown", "note", text=why, taken_over=by)
         drop_half_written(run)
         _tear_down_somehow(run)
         if not closed(run):

@@ -340,7 +340,7 @@ def end_ramp(run: Run, watch: LoadWatch) -> RampartError | None:
         Why the load could not be confirmed to be off; teardown stops it again. None when it is off.
     """
     try:
-        if watch.finish() or not watch.settled.wait(_SMOKE_MARGIN_S) or not watch.stopped.is_set():
+        if watch.finish() or not watch.is_off(_SMOKE_MARGIN_S):
             patiently(watch.stop_load)
         patiently(lambda: journal_ended_segments(run, watch))
     except RampartError as error:

@@ -124,6 +124,10 @@ class LoadWatch:
             self.left = False
             return True
 
+    def is_off(self, within_s: float) -> bool:
+        """Wait for the guard to be done with the load of a breach; return whether it was seen to be gone."""
+        return self.settled.wait(within_s) and self.stopped.is_set()
+
     def see_gone(self, moment: datetime) -> None:
         """Say that the load of the breach was seen to be gone."""
         with self._lock:

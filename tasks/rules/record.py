@@ -47,7 +47,9 @@ def fold(events: Iterable[Event], unreadable_lines: int = 0) -> Record:
     if opened is None:
         raise NoData("The journal has no line that opens a run; without it there is no record to make.")
     left_out = frozenset(opened.data.get("left_out", ()))
-    checks = tuple(_check(item, known, left_out) for item in CHECKLIST)
+    unfinished = _unfinished(known)
+    not_reached = f"Not reached: {_why_not_reached(known, unfinished)}"
+    checks = tuple(_check(item, known, left_out, not_reached) for item in CHECKLIST)
     breaches = _breaches(known)
     decisions = tuple(Decision(**{**event.data, "answered": event.at}) for event in known if event.kind == "decision")
     verdict, reason = _verdict(checks, left_out, breaches, decisions)
@@ -68,7 +70,7 @@ def fold(events: Iterable[Event], unreadable_lines: int = 0) -> Record:
         limits=tuple(Limit(**rule) for rule in _merged(known, "limits").get("rules", ())),
         series=_series(known),
         recording=_recording(known),
-        unfinished=_unfinished(known),
+        unfinished=unfinished,
         teardown=_teardown(known),
         cost=_cost(known),
         comparison=_comparison(known),
@@ -131,7 +133,7 @@ def _ended_by(breaches: tuple[Breach, ...], decisions: tuple[Decision, ...]) -> 
     return next((breach for breach in breaches if went_on is None or breach.detected > went_on), None)
 
 
-def _check(item: ChecklistItem, events: tuple[Event, ...], left_out: frozenset[str]) -> Check:
+def _check(item: ChecklistItem, events: tuple[Event, ...], left_out: frozenset[str], not_reached: str) -> Check:
     event = next(
         (event for event in reversed(events) if event.kind == "check" and event.data.get("id") == item.id), None
     )
@@ -149,16 +151,16 @@ def _check(item: ChecklistItem, events: tuple[Event, ...], left_out: frozenset[s
         return Check(**base, verdict=Verdict.INCONCLUSIVE, detail="Not verified yet: this item is not implemented.")
     if item.phase in left_out:
         return Check(**base, verdict=Verdict.NOT_RUN, detail="Left out by the run's form.")
-    return Check(**base, verdict=Verdict.NOT_RUN, detail=f"Not reached: {_why_not_reached(events)}")
+    return Check(**base, verdict=Verdict.NOT_RUN, detail=not_reached)
 
 
-def _why_not_reached(events: tuple[Event, ...]) -> str:
+def _why_not_reached(events: tuple[Event, ...], unfinished: Unfinished | None) -> str:
     if not any(event.kind in {"run_closed", "teardown"} for event in events):
         return "not yet."
     for event in events:
         if event.kind == "check" and event.data.get("verdict") in {Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE}:
             return f"the run stopped after {event.data['id']}."
-    if unfinished := _unfinished(events):
+    if unfinished:
         return f"the run {'was interrupted' if unfinished.interrupted else 'died'} in its {unfinished.phase} phase."
     # Who took a dead run over says at which check it died.
     notes = [str(event.data["text"]) for event in events if event.kind == "note" and event.phase == "teardown"]

@@ -22,8 +22,8 @@ def seconds_from_heartbeat(events: Sequence[Event], died: float, beats: Sequence
 
 
 def janitor_helped(events: Sequence[Event]) -> bool:
-    """Whether the janitor finished the run; its note says so."""
-    return any(event.kind == "note" and "was finished in its place" in str(event.data["text"]) for event in events)
+    """Whether the janitor took the run over."""
+    return any(event.data.get("taken_over") == "janitor" for event in events)
 
 
 def _teardown_began(events: Sequence[Event], died: float) -> Event | None:

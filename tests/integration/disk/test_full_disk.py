@@ -81,6 +81,6 @@ def test_a_run_takes_itself_down_on_a_full_disk(run: Run, cloud: Cloud) -> None:
 
 def test_a_hook_or_the_janitor_takes_a_run_down_on_a_full_disk(run: Run, cloud: Cloud) -> None:
     assert vpcs(cloud)
-    take_over(run, "The run's process is gone.")
+    take_over(run, "The run's process is gone.", "janitor")
     assert vpcs(cloud) == []
     is_reported(run)

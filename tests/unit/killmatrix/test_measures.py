@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from blocks.models.event import Event, Kind
-from flows import janitor, teardown
+from flows import teardown
 from tests.killmatrix.measures import janitor_helped, seconds_from_heartbeat, seconds_to_teardown
 
 T0 = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -29,12 +29,12 @@ def test_the_teardown_that_counts_is_the_first_after_the_death() -> None:
 def test_who_takes_a_dead_run_over_begins_its_teardown_also_while_evidence_comes_first() -> None:
     events = [
         at(11, "note", text="The run's process was told to end."),
-        at(13, "note", text="taken over", taken_over=True),
+        at(13, "note", text="taken over", taken_over="hook"),
         at(40, "phase_started"),
     ]
     assert seconds_to_teardown(events, 110.0) == 3.0
     # The mark is the teardown's.
-    assert "taken_over=True" in inspect.getsource(teardown.take_over)
+    assert "taken_over=by" in inspect.getsource(teardown.take_over)
 
 
 def test_the_last_heartbeat_before_the_teardown_counts_and_not_the_death() -> None:
@@ -45,9 +45,6 @@ def test_the_last_heartbeat_before_the_teardown_counts_and_not_the_death() -> No
     assert seconds_from_heartbeat([], 130.0, beats) is None
 
 
-def test_the_janitor_helped_when_it_says_that_it_finished_the_run() -> None:
-    said = "The run ended at smoke.run and was finished in its place: it has no report."
-    assert janitor_helped([at(1, "note", text=said)])
-    assert not janitor_helped([at(1, "note", text="performance-run ended as Crashed; its teardown was taken over.")])
-    # The words are the janitor's.
-    assert "was finished in its place" in inspect.getsource(janitor)
+def test_the_janitor_helped_when_it_took_the_run_over() -> None:
+    assert janitor_helped([at(1, "note", text="finished in its place", taken_over="janitor")])
+    assert not janitor_helped([at(1, "note", text="its teardown was taken over", taken_over="hook")])
