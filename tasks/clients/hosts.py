@@ -108,7 +108,7 @@ class Host:
                 raise Failed(
                     f"The host key of {where} is not known, and unknown hosts are rejected: add it to known_hosts."
                 ) from error
-            raise Unavailable(f"SSH to {where} failed: {error}.") from error
+            raise Unavailable(f"SSH to {where} failed: {_said(error)}.") from error
         except (OSError, EOFError, ValueError) as error:
             raise Unavailable(f"SSH to {where} failed: {error}; is the host up and the key file readable?") from error
 
@@ -145,7 +145,7 @@ class Host:
         except CommandTimedOut as error:
             raise too_long from error
         except (OSError, EOFError, paramiko.SSHException, ThreadException) as error:
-            raise Unavailable(f"The connection to {self.address} was lost: {error}.") from error
+            raise Unavailable(f"The connection to {self.address} was lost: {_said(error)}.") from error
         if result.exited == -1:
             # Fabric says so too of a command it ended itself, when its timer's thread has not quite ended.
             if time.monotonic() - began >= timeout_s:
@@ -220,7 +220,7 @@ class Host:
             with self._files() as sftp:
                 yield sftp
         except (OSError, EOFError, paramiko.SSHException) as error:
-            raise Unavailable(f"{remote} could not be written on {self.address}: {error}.") from error
+            raise Unavailable(f"{remote} could not be written on {self.address}: {_said(error)}.") from error
 
     @contextmanager
     def _files(self) -> Iterator[paramiko.SFTPClient]:
@@ -232,6 +232,11 @@ class Host:
             channel.invoke_subsystem("sftp")
         with paramiko.SFTPClient(channel) as sftp:
             yield sftp
+
+
+def _said(error: Exception) -> str:
+    """Return what a library says of an error, to be the end of a sentence of ours."""
+    return str(error).rstrip(".")
 
 
 def _load_keys(client: paramiko.SSHClient, file: Path | None, lines: str, address: str, port: int) -> None:

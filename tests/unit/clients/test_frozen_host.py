@@ -109,7 +109,7 @@ def test_a_connection_that_was_opened_anew_gives_no_channel(sshd: _Sshd, host: H
     error = _ends(lambda: host.run(["true"]))
     assert len(sshd.transports) > 1
     assert isinstance(error, Unavailable)
-    assert "Timeout opening channel" in str(error)
+    assert str(error).endswith("was lost: Timeout opening channel.")
 
 
 def test_a_command_whose_start_is_not_answered_is_given_up(host: Host) -> None:
