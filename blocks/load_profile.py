@@ -44,5 +44,10 @@ class LoadProfile(SchemaOnce, Block):
     exceptions: tuple[ExpectedException, ...] = Field(
         default_factory=_known_exceptions, description="Known exceptions: recorded, not a blocker."
     )
-    guard_poll_s: float = Field(1.0, ge=0.5, le=10, description="Seconds between two looks of the guard.")
+    guard_poll_s: float = Field(
+        1.0,
+        ge=0.5,
+        le=10,
+        description="Seconds between two questions of the guard to Prometheus and the load generators.",
+    )
     blind_after_s: float = Field(15.0, ge=3, le=300, description="Seconds without data that count as a breach.")

@@ -72,13 +72,20 @@ class PerfEnvironment(SchemaOnce, Block):
     runs_folder: Path = Field(description="Absolute folder of the runs: journal, record, evidence, report.")
     fill_team_report: bool = Field(
         False,
-        description="Also fill docs/performance-test-report.md in the checkout; a filled copy is in the evidence anyway.",
+        description="Also overwrite docs/performance-test-report.md in the checkout with the filled text; a filled copy is in the run's "
+        "folder anyway. The next run needs the file with its {{TBD}} fields back (git checkout), else report.filled fails.",
     )
     evidence_store: S3Bucket | None = Field(
         None,
         description="Bucket that the evidence is copied to as well, in a folder of the run. Empty = the runs folder only.",
     )
-    lease_minutes: int = Field(180, ge=5, le=1440, description="How long a run may keep the infrastructure.")
+    lease_minutes: int = Field(
+        180,
+        ge=5,
+        le=1440,
+        description="Minutes that the infrastructure may outlive the run's last sign of life; then the janitor takes it down. "
+        "A run that lives renews its lease every few seconds, so this does not limit how long it takes.",
+    )
     address_service: str = Field(
         "https://checkip.amazonaws.com", description="Tells the worker's public address when admin_cidrs is empty."
     )

@@ -118,14 +118,15 @@ def ask(  # noqa: PLR0913, PLR0917 - a question has this many parts
         unanswered: what no answer in time means.
     """
     get_run_logger().info("WAITING for an answer: %s", asked)
-    show_question(run, f"**{asked}** Press Resume on {_own_page(phase)}.")
+    until = f"No answer until {datetime.now(UTC) + timedelta(seconds=timeout_s):%H:%M:%S} UTC means {unanswered}."
+    show_question(run, f"**{asked}** Press Resume on {_own_page(phase)}. {until}")
     began = time.monotonic()
     problem = ""
     while True:
         left_s = timeout_s - (time.monotonic() - began)
         try:
             answered = pause_flow_run(
-                wait_for_input=form.with_initial_data(description=f"## {asked}\n\n{problem}{page}"),
+                wait_for_input=form.with_initial_data(description=f"## {asked}\n\n{problem}{page}\n\n{until}"),
                 timeout=max(1, int(left_s)),
                 poll_interval=_POLL_S,  # type: ignore[call-overload] # seconds for time.sleep, so half a second is fine
                 key=uuid4().hex,
@@ -178,7 +179,7 @@ def ask_whether_to_keep(run: Run, minutes: int) -> None:
         page = (
             f"**{bad.id}** {bad.verdict.value}: {bad.detail}\n\n{link_list(record)}\n\nThe load is off; the infrastructure costs money while it "
             f"is kept. **destroy-now** takes everything down. **extend** keeps it longer, at most until {latest:%H:%M} UTC. "
-            "No answer in time destroys it. Cancelling the run destroys it now."
+            "Cancelling the run destroys it now."
         )
         left_s = (until - datetime.now(UTC)).total_seconds()
         decision = ask(run, "teardown", asked, page, left_s, KeepOrDestroy, unanswered="destroy-now")

@@ -67,8 +67,7 @@ def after_breach(run: Run, watch: LoadWatch, ascent: Ascent, *, attended: bool) 
     page = (
         f"**{breach}.** All load is off.\n\n{triage_page(rows, suggestion)}\n\n"
         "**resume** after a fix: the smoke test runs again, then the ramp from the stage. **throttle** goes on with less "
-        "of one scenario. **halt** documents the ceiling and tears down.\n\n"
-        f"No answer within {timeout_s / 60:g} minutes is a halt."
+        "of one scenario. **halt** documents the ceiling and tears down."
     )
     decision = ask(run, "ramp", asked, page, timeout_s, triage_form(watch.plan, len(watch.loadgens)))
     if decision.answer == "halt":

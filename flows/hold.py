@@ -93,7 +93,7 @@ def release(run: Run, watch: LoadWatch, number: int, judgement: Judgement, *, by
         down = f"**step-down** stops the newest load and holds stage {number - 1}. " if number > 1 else ""
         page = (
             f"{scorecard(record)}\n\nGate: **{judgement.verdict.value}** {judgement.detail}\n\n{link_list(record)}\n\n**go** will {following}. "
-            f"{down}The load is held meanwhile and the guard watches it.\n\nNo answer within {timeout_s / 60:g} minutes is a halt."
+            f"{down}The load is held meanwhile and the guard watches it."
         )
         form = StageRelease if number > 1 else GoOrHalt
         decision = ask(run, "ramp", asked, page, timeout_s, form)

@@ -140,7 +140,7 @@ def _work_off(environment: str, profile: str, options: dict[str, Any], *, with_r
             raise
         finally:
             if not handed_over:
-                end_run(run, keep_minutes=options.get("keep_on_failure_minutes", 0))
+                end_run(run)
     return _final_state(run)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from blocks.models.verdict import passed
+from blocks.models.verdict import Verdict, passed, worse
 from flows.phase import phase
-from tasks.account import judge_identity, judge_quotas, read_architecture, read_identity, read_quotas
+from tasks.account import judge_credentials, judge_identity, judge_quotas, read_architecture, read_identity, read_quotas
 from tasks.checks import check, stop_unless_passed
 from tasks.cost import note_inactive_tag
 from tasks.infrastructure import make_plan
@@ -35,7 +35,10 @@ def preflight(  # noqa: PLR0913 - the form of a pre-flight
     with phase("preflight", run_id, environment, profile) as opened:
         run = opened.run
         with check(run, "preflight.identity") as checking:
-            checking.judge(judge_identity(read_identity(run), run.environment.account_id))
+            judgement = judge_credentials(run)
+            if judgement.verdict is not Verdict.FAIL:
+                judgement = worse(judge_identity(read_identity(run), run.environment.account_id), judgement)
+            checking.judge(judgement)
         with check(run, "preflight.tfvars") as checking:
             checking.judge(read_and_judge_tfvars(run))
         if with_ramp:

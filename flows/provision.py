@@ -92,8 +92,7 @@ def _approve(run: Run, *, ask: bool, timeout_s: float) -> None:
     page = (
         f"Terraform will add **{planned['adds']}** resources, change {planned['changes']} and destroy {planned['destroys']}, in account "
         f"{run.environment.account_id}, region {run.environment.region}.\n\n{price}\n\nThe saved plan `{planned['sha256'][:12]}` is what is applied. "
-        "**go** spends money from now on; everything is destroyed at the end, whatever happens.\n\n"
-        f"No answer within {timeout_s / 60:g} minutes is a halt."
+        "**go** spends money from now on; everything is destroyed at the end, whatever happens."
     )
     decision = (
         ask_person(run, "provision", asked, page, timeout_s) if ask else decided_by_form(run, "provision", asked, "go")

@@ -41,9 +41,9 @@ from tasks.load import (
     wait_for_level,
 )
 from tasks.metrics import refuse_unknown_metrics
-from tasks.rules.advance import Advance, asks_a_person
+from tasks.rules.advance import Advance, asks_a_person, how_released
 from tasks.rules.ceiling import Ascent, ceiling_of, judge_abort, judge_gates
-from tasks.rules.guard import shown
+from tasks.rules.guard import what_stops
 from tasks.rules.segments import timeline
 from tasks.rules.stability import load_statistics
 from tasks.run import Run
@@ -76,7 +76,7 @@ def ramp(  # noqa: PLR0913 - the form of a ramp
                     f"{len(run.record().links)} links on the run's page; docker stats of {len(containers)} containers"
                 )
             )
-        watch, rules = _launch(run, start_stage_number, ask=ask, advance=advance)
+        watch, rules = _launch(run, start_stage_number, ask=ask, advance=advance, auto_until=auto_until_stage)
         guard = watch_load.submit(run, watch, Limits(run, rules, watch.loadgens), str(flow_run.id))
         evidence = capture_stages.submit(run, watch.captures)
         ascent, failure = Ascent(unit=watch.plan.unit), None
@@ -97,7 +97,9 @@ def ramp(  # noqa: PLR0913 - the form of a ramp
     return opened.outcome
 
 
-def _launch(run: Run, start: int, *, ask: bool, advance: Advance) -> tuple[LoadWatch, tuple[GuardRule, ...]]:
+def _launch(
+    run: Run, start: int, *, ask: bool, advance: Advance, auto_until: int = 0
+) -> tuple[LoadWatch, tuple[GuardRule, ...]]:
     """Prepare the load and the guard's rules, and ask: what can be refused without a person is refused before."""
     literally = advance == "continuous"
     with check(run, "ramp.launch") as checking:
@@ -108,7 +110,7 @@ def _launch(run: Run, start: int, *, ask: bool, advance: Advance) -> tuple[LoadW
         refuse_unknown_metrics(run, rules, loaded=True)
         load_statistics()
         watch = prepare_ramp(run, plan, literally=literally)
-        _approve(run, plan, ask=ask, start=start)
+        _approve(run, plan, start, f"{how_released(advance, start, auto_until)} {what_stops(rules)}", ask=ask)
         if ask:
             # An answer may take half an hour: a clock may have moved, or an idle connection been dropped.
             refuse_wrong_clocks(run)
@@ -125,17 +127,15 @@ def _launch(run: Run, start: int, *, ask: bool, advance: Advance) -> tuple[LoadW
     return watch, rules
 
 
-def _approve(run: Run, plan: LoadPlan, *, ask: bool, start: int) -> None:
+def _approve(run: Run, plan: LoadPlan, start: int, terms: str, *, ask: bool) -> None:
     """Ask before the load."""
     timeout_s = run.profile.ramp.approval_timeout_s
     asked = f"Start the ramp at stage {start}?"
     record = run.record()
     smoked = ", ".join(f"{name} {value}" for name, value in record.smoke.get("numbers", {}).items())
-    limits = ", ".join(f"{rule.name} {rule.operator} {shown(rule, rule.limit)}" for rule in run.profile.guard)
     page = (
         f"The smoke test passed: {smoked}.\n\n**go** starts the load of stage {start}: {plan.levels[start - 1].amount:g} of "
-        f"{plan.levels[-1].amount:g} {plan.unit} in {len(plan.levels)} stages. Each stage is held until somebody releases it.\n\n"
-        f"The guard stops all load at once on: {limits}.\n\n{link_list(record)}\n\nNo answer within {timeout_s / 60:g} minutes is a halt."
+        f"{plan.levels[-1].amount:g} {plan.unit} in {len(plan.levels)} stages. {terms}\n\n{link_list(record)}"
     )
     decision = ask_person(run, "ramp", asked, page, timeout_s) if ask else decided_by_form(run, "ramp", asked, "go")
     if decision.answer != "go":

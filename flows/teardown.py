@@ -37,7 +37,6 @@ def teardown(
     run_id: Annotated[str, Field(min_length=36, max_length=36)],
     environment: str = "",
     profile: str = "",
-    keep_minutes: Annotated[int, Field(ge=0, le=240)] = 0,
     dry_run: bool = False,
 ) -> State[Any]:
     """Stop every k6 of the run, destroy its infrastructure, and look for what is left by tag.
@@ -49,18 +48,17 @@ def teardown(
         run_id: The run to take down: the flow-run id of its performance-run.
         environment: Perf Environment block of the run; empty = as the run was started.
         profile: Load Profile block of the run; empty = as the run was started.
-        keep_minutes: Ask whether to keep what a failed run made for this long; no answer = destroy when they are over.
         dry_run: Only list what would be taken down.
     """
 
     def work() -> State[Any]:
         run = find_run(run_id, environment, profile)
-        return _listed(run) if dry_run else _take_down(run, keep_minutes)
+        return _listed(run) if dry_run else _take_down(run)
 
     return in_a_sentence(work)
 
 
-def _take_down(run: Run, keep_minutes: int) -> State[Any]:
+def _take_down(run: Run) -> State[Any]:
     """Take a run down as its own last phase; started alone, also collect before and report afterwards."""
     alone = str(runtime.flow_run.parent_flow_run_id) != run.id
     by = f"teardown {runtime.flow_run.id}"
@@ -70,26 +68,27 @@ def _take_down(run: Run, keep_minutes: int) -> State[Any]:
         if alone:
             _collect_first(run)
         with phase_of(run, "teardown") as opened:
-            if keep_minutes and not alone:
-                ask_whether_to_keep(run, keep_minutes)
+            if not alone and (minutes := _keep_minutes(run)):
+                ask_whether_to_keep(run, minutes)
             tear_down(run)
         if alone:
             _report(run)
         return opened.outcome
 
 
-def end_run(run: Run, *, keep_minutes: int = 0) -> None:
-    """Collect, tear down and report, whatever happens meanwhile; the run's own process calls it.
+def _keep_minutes(run: Run) -> int:
+    """Return for how long what a failed run made is kept, as its form says."""
+    opened = next((event.data for event in run.journal.read()[0] if event.kind == "run_opened"), {})
+    return int(opened.get("options", {}).get("keep_on_failure_minutes", 0))
 
-    Args:
-        run: the run.
-        keep_minutes: how long a failed run's infrastructure is kept for a person.
-    """
+
+def end_run(run: Run) -> None:
+    """Collect, tear down and report, whatever happens meanwhile; the run's own process calls it."""
     with deaf_to_interrupts(), ending(run) as finished_elsewhere:
         if finished_elsewhere:
             return
         _collect_first(run)
-        _tear_down_somehow(run, keep_minutes)
+        _tear_down_somehow(run)
         _report(run)
 
 
@@ -114,11 +113,11 @@ def take_over(run: Run, why: str, by: Literal["hook", "janitor"]) -> None:
             _report(run)
 
 
-def _tear_down_somehow(run: Run, keep_minutes: int = 0) -> None:
+def _tear_down_somehow(run: Run) -> None:
     """Tear down in a flow where Prefect answers, so that it has a page; else without it."""
     before = teardowns(run)
     try:
-        teardown(run.id, run.environment_name, run.profile_name, keep_minutes=keep_minutes, return_state=True)
+        teardown(run.id, run.environment_name, run.profile_name, return_state=True)
     except Exception:  # noqa: BLE001 - whatever Prefect cannot do, the teardown is done
         run_logger().warning("The teardown goes on without Prefect", exc_info=True)
     if teardowns(run) == before:

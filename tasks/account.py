@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 from prefect import task
 
-from blocks.models.verdict import Judgement, failed, passed
+from blocks.models.verdict import Judgement, failed, inconclusive, passed
 from tasks.clients.account import Account, Identity, InstanceType, Usage
 from tasks.rules.plan import PlanSummary
 from tasks.run import Run
@@ -53,6 +53,23 @@ def detect_address(run: Run) -> str | None:
     except httpx.HTTPError:
         return None
     return answer.text.strip()
+
+
+def judge_credentials(run: Run) -> Judgement:
+    """Judge whether the credentials are valid for longer than the lease: the teardown needs them too."""
+    minutes = run.environment.lease_minutes
+    lasting = account_of(run).credentials_outlive(minutes * 60)
+    if lasting is None:
+        return inconclusive(
+            f"The credentials are temporary and do not say when they end; wanted is longer than the lease of {minutes} min, because the "
+            "teardown needs them too: use a role, a login profile or an access key, or set AWS_CREDENTIAL_EXPIRATION beside them."
+        )
+    if not lasting:
+        return failed(
+            f"The credentials end within the lease of {minutes} min; the teardown needs them too: load new ones, or lower "
+            "lease_minutes of the environment block."
+        )
+    return passed(f"credentials valid for longer than the lease of {minutes} min")
 
 
 def judge_identity(identity: Identity, account_id: str) -> Judgement:

@@ -67,8 +67,14 @@ def scorecard(record: Record) -> str:
     The gate's verdict stands before the numbers, as in the report.
     """
     names = ("signin", "bet", "history", "ws")
+    exact = any(item.p95_ms is not None for stage in record.stages for item in stage.endpoints)
+    p95_is = (
+        "p95 in ms."
+        if exact
+        else "p95 in ms: Prometheus' live estimate over the held stage, exact numbers come in the report."
+    )
     lines = [
-        "p95 in ms; CPU of the busiest container, 100 % = one core.",
+        f"{p95_is} errors: of the worst endpoint. CPU: of the busiest container, 100 % = one core.",
         "",
         f"| stage | load | gate | {' | '.join(names)} | errors | WS ok | CPU |",
         "|---" * (len(names) + 6) + "|",

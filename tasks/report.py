@@ -26,6 +26,7 @@ from tasks.comparison import compare_run
 from tasks.cost import schedule_cost_check
 from tasks.evidence import write_manifest
 from tasks.rules import series, summary
+from tasks.rules.guard import shown as in_its_unit
 from tasks.rules.record import fold, unimplemented
 from tasks.rules.skeleton import fill_skeleton, has_fields
 from tasks.run import Run
@@ -197,6 +198,7 @@ def _context(folder: Path, record: Record) -> dict[str, Any]:
             for phase in PHASES
         ],
         "load_of": summary.load_of,
+        "in_its_unit": in_its_unit,
         "numbers_of": summary.numbers_of,
         "error_rate_of": summary.error_rate_of,
         "is_over": lambda metric, scope, value: summary.is_over(record, metric, scope, value),

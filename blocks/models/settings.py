@@ -139,7 +139,10 @@ class Ramp(Settings):
     load_scale: float = Field(1.0, gt=0, le=1, description="Part of the script's virtual users.")
     time_scale: float = Field(1.0, gt=0, le=1, description="Part of the script's rises and holds.")
     approval_timeout_s: float = Field(
-        1800.0, gt=0, le=86_400, description="Seconds to wait for an answer at a stage; then the ramp is halted."
+        1800.0,
+        gt=0,
+        le=86_400,
+        description="Seconds to wait for the answer to a question (apply, ramp, stage, after a breach); then it is a halt.",
     )
 
 

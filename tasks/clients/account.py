@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
@@ -66,6 +67,18 @@ class Account:
             lambda service: session.client(service, region_name=region, endpoint_url=endpoint_url, config=_CONFIG)
         )
         self.region = region
+        self._session = session
+
+    def credentials_outlive(self, seconds: float) -> bool | None:
+        """Say whether the credentials are valid for so many seconds more; None when they do not tell.
+
+        Those of a role or a login renew themselves; those in the environment end when AWS_CREDENTIAL_EXPIRATION says.
+        Any other session token does not say when it ends.
+        """
+        credentials = self._session.get_credentials()
+        if isinstance(credentials, RefreshableCredentials):
+            return credentials.method != "env" or not credentials.refresh_needed(refresh_in=round(seconds))
+        return None if credentials is not None and credentials.token else True
 
     def identity(self) -> Identity:
         """Return the caller's identity."""

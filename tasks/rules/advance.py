@@ -21,6 +21,26 @@ def asks_a_person(advance: Advance, number: int, auto_until: int, *, stepped_dow
     return advance == "by-hand" and (stepped_down or number > auto_until)
 
 
+def how_released(advance: Advance, start: int, auto_until: int) -> str:
+    """Say who releases the stages of a ramp.
+
+    Args:
+        advance: how the run's form says that stages are released.
+        start: the stage that is held first.
+        auto_until: with by-hand, stages up to this one are released by the gate alone.
+    """
+    if advance == "continuous":
+        return "The script goes on at its own times, and nobody is asked."
+    if advance == "auto":
+        return "The gate alone releases each stage when it says PASS, else the ramp ends; nobody is asked."
+    if auto_until >= start:
+        return (
+            f"Up to stage {auto_until} the gate alone releases each stage when it says PASS, else the ramp ends; from then on each "
+            "is held until somebody releases it."
+        )
+    return "Each stage is held until somebody releases it."
+
+
 def refuse_start_stage(advance: Advance, start: int) -> None:
     """Refuse a start stage that the way of advancing cannot have.
 

@@ -44,7 +44,7 @@ def judge_snapshots(stages: Sequence[Stage]) -> Judgement:
     if poor or not judged:
         return failed(f"No snapshot of {_some(poor) or 'any stage'}. Wanted is one of each judged stage.")
     urls = [stage.snapshot for stage in stages if stage.snapshot]
-    return passed(f"{len(urls)} snapshots with their data: {', '.join(urls[:2])}")
+    return passed(f"{len(urls)} snapshots with their data: {_some(urls)}")
 
 
 def _held(stage: Stage, following: Stage | None) -> bool:

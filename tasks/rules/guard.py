@@ -198,8 +198,8 @@ def crossings(
                 Crossing(
                     rule=f"{rule.name} ({subject})" if subject and subject != rule.scope else rule.name,
                     subject=subject,
-                    observed=shown(rule, reading.value),
-                    limit=f"{rule.operator} {shown(rule, rule.limit)}"
+                    observed=shown(rule.metric, reading.value),
+                    limit=f"{rule.operator} {shown(rule.metric, rule.limit)}"
                     + (f" for {rule.for_s:g} s" if rule.for_s else ""),
                     since_s=kept[subject],
                 )
@@ -207,9 +207,19 @@ def crossings(
     return kept, tuple(found)
 
 
-def shown(rule: GuardRule, value: float) -> str:
-    """Write a value in the rule's unit."""
-    return _SHOWN.get(rule.metric, "{:.1%}").format(value)
+def shown(metric: str, value: float) -> str:
+    """Write a value in the unit of its metric."""
+    return _SHOWN.get(metric, "{:.1%}").format(value)
+
+
+def what_stops(rules: Sequence[GuardRule]) -> str:
+    """Say what the guard stops all load on."""
+    limits = [
+        f"{rule.name} {rule.operator} {shown(rule.metric, rule.limit)}"
+        + (f" for {rule.for_s:g} s" if rule.for_s else "")
+        for rule in rules
+    ]
+    return f"The guard stops all load on: {'; '.join(limits)}."
 
 
 class SaturationWatch:

@@ -15,7 +15,7 @@ ENDPOINTS: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 
 _OPEN = {Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE}
-_MOST_STEPS = 4
+_MOST_STEPS, _MOST_NAMED = 4, 4
 _MINUTE_S = 60
 
 
@@ -35,7 +35,9 @@ def headline(record: Record) -> str:
         where = _where(record.unfinished)
         what = _died(record.unfinished) if record.ended else "did not get beyond"
         return f"The run {what} {where}."
-    reason = record.reason[:1].upper() + record.reason[1:]
+    # A check's id stays as it is searched for.
+    begins_with_id = any(record.reason.startswith(f"{check.id}:") for check in record.checks)
+    reason = record.reason if begins_with_id else record.reason[:1].upper() + record.reason[1:]
     return reason if reason.endswith((".", "?", "!")) else f"{reason}."
 
 
@@ -59,7 +61,8 @@ def _died(unfinished: Unfinished) -> str:
 
 def _where(unfinished: Unfinished) -> str:
     where = unfinished.check or f"the end of its {unfinished.phase} phase"
-    return where + (f", in stage {unfinished.stage}" if unfinished.stage else "")
+    # The check that comes next is made when the ramp is over: a stage says more of where it was.
+    return f"stage {unfinished.stage} of the ramp" if unfinished.stage else where
 
 
 def load_of(stage: Stage) -> str:
@@ -135,7 +138,7 @@ def tiles(record: Record) -> tuple[Tile, ...]:
     found = [_ceiling(record)]
     if best is not None:
         found += [_signin(record, best), _errors(record, best)]
-    found += [_stages(record), _breaches(record.breaches), _teardown(record), _cost(record)]
+    found += [_stages(record), _breaches(record), _teardown(record), _cost(record)]
     return tuple(found)
 
 
@@ -171,7 +174,7 @@ def seconds_text(seconds: float) -> str:
 def _steps(record: Record) -> Iterable[str]:
     teardown = record.teardown
     if teardown is not None and teardown.leftover:
-        yield f"Remove what is left over, it costs money: {', '.join(teardown.leftover[:4])}."
+        yield f"Remove what is left over, it costs money: {_some(teardown.leftover)}. The detail of teardown.sweep says how."
     elif teardown is None and any(check.id == "provision.apply" and check.started for check in record.checks):
         yield f"Start the deployment teardown with run id {record.run_id}: infrastructure was made and nothing says that it is gone."
     breach = record.breaches[-1] if record.breaches else None
@@ -179,7 +182,7 @@ def _steps(record: Record) -> Iterable[str]:
         yield from _steps_after(breach)
     for check in open_checks(record):
         if breach is None or check.phase != "ramp":
-            yield f"{check.title}: {check.detail}"
+            yield f"{check.id} {check.verdict.value}: {check.detail}"
     if record.unfinished is not None:
         yield _step_after_end(record, record.unfinished)
     if record.verdict is Verdict.PASS:
@@ -188,6 +191,11 @@ def _steps(record: Record) -> Iterable[str]:
             yield f"Nothing has to be done. {load_of(last)} is the script's top, not the system's: add levels to find its ceiling."
         else:
             yield "Nothing has to be done."
+
+
+def _some(things: tuple[str, ...]) -> str:
+    more = f" and {len(things) - _MOST_NAMED} more" if len(things) > _MOST_NAMED else ""
+    return ", ".join(things[:_MOST_NAMED]) + more
 
 
 def _step_after_end(record: Record, unfinished: Unfinished) -> str:
@@ -249,15 +257,15 @@ def _stages(record: Record) -> Tile:
     return Tile("Stages", f"{stable} stable", f"of {len(record.stages)} begun, {len(judged)} judged")
 
 
-def _breaches(breaches: tuple[Breach, ...]) -> Tile:
-    if not breaches:
-        return Tile("Breaches", "none", "no limit was crossed")
-    last = breaches[-1]
+def _breaches(record: Record) -> Tile:
+    if not record.breaches:
+        return Tile("Breaches", "none", "no limit was crossed" if record.stages else "the ramp was not reached")
+    last = record.breaches[-1]
     if last.stopped is None:
-        return Tile("Breaches", str(len(breaches)), "when the load was off: not captured", "bad")
+        return Tile("Breaches", str(len(record.breaches)), "when the load was off: not captured", "bad")
     return Tile(
         "Breaches",
-        str(len(breaches)),
+        str(len(record.breaches)),
         f"load off {(last.stopped - last.detected).total_seconds():.1f} s after it was seen",
         "bad",
     )
@@ -284,4 +292,6 @@ def _cost(record: Record) -> Tile:
         return Tile("Cost", f"{cost.actual_usd:.2f} USD", cost.actual_basis)
     if cost.estimated_usd is not None:
         return Tile("Cost, estimated", f"{cost.estimated_usd:.2f} USD", "the actual figure is known after a day")
+    if not any(check.id == "provision.apply" and check.started for check in record.checks):
+        return Tile("Cost", "none", "nothing was provisioned")
     return Tile("Cost", "not captured", "Cost Explorer knows it after a day")

@@ -10,6 +10,7 @@ from typing import Any
 from blocks.models.errors import Refused
 from blocks.models.load import LoadPlan
 from blocks.models.rules import GuardRule
+from tasks.rules.guard import shown
 
 _KEY = re.compile(r"(?P<metric>\w+)(?:\{(?P<tags>[^}]*)\})?")
 _LIMIT = re.compile(r"\s*(?P<what>p\(95\)|rate)\s*<=?\s*(?P<limit>\d+(?:\.\d+)?)\s*")
@@ -53,7 +54,7 @@ def rules_of_ramp(own: Sequence[GuardRule], plan: LoadPlan) -> tuple[tuple[Guard
         elif standing := next((mine for mine in own if _about_the_same(mine, rule)), None):
             unenforced.append(
                 f"Not enforced: threshold {rule.name}, as the profile's own rule stands: '{standing.name}', "
-                f"{standing.operator} {standing.limit:g} over {standing.window_s:g} s."
+                f"{standing.operator} {shown(standing.metric, standing.limit)} over {standing.window_s:g} s."
             )
         else:
             rules.append(rule)

@@ -41,7 +41,7 @@ def test_a_teardown_by_hand_ends_the_keeping_of_a_failed_run_and_reports_its_res
         failed.evidence.mkdir(parents=True)
         failed.journal.append(
             "preflight", "run_opened", run_id=failed.id, environment=run.environment_name, profile="test", left_out=[],
-            options={},
+            options={"keep_on_failure_minutes": 60},
         )  # fmt: skip
         assert take(failed, None, 10) is not None
         failed.journal.append(
@@ -49,7 +49,7 @@ def test_a_teardown_by_hand_ends_the_keeping_of_a_failed_run_and_reports_its_res
             started="2026-01-01T00:00:00+00:00", seconds=1.0,
         )  # fmt: skip
         kept.append(failed)
-        end_run(failed, keep_minutes=60)
+        end_run(failed)
 
     thread = threading.Thread(target=copy_context().run, args=(fails,))
     thread.start()

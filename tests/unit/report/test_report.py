@@ -109,11 +109,11 @@ def test_a_run_that_somebody_interrupted_did_not_die(tmp_path: Path) -> None:
     ended = [*lines[: last + 1], broken_off, event("report", "run_closed", 9001)]
     folder = write(tmp_path / "run", ended, 2)
     page = render_run(folder).read_text()
-    assert "The run was interrupted at ramp.abort, in stage 2." in page
+    assert "The run was interrupted at stage 2 of the ramp." in page
     assert "Start it again: it was interrupted by Ctrl-C, a cancel or a SIGTERM." in page
     assert "Not reached: the run was interrupted in its ramp phase." in page
     assert "died" not in page
-    assert "# INCONCLUSIVE: The run was interrupted at ramp.abort, in stage 2." in (folder / "report.md").read_text()
+    assert "# INCONCLUSIVE: The run was interrupted at stage 2 of the ramp." in (folder / "report.md").read_text()
 
 
 def test_a_run_that_died_while_a_stage_was_held_shows_what_was_captured_and_why_the_rest_is_not(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_run_that_died_while_a_stage_was_held_shows_what_was_captured_and_why_
     last = next(index for index, line in enumerate(lines) if line.kind == "stage_steady" and line.data["number"] == 2)
     page = render_run(write(tmp_path / "run", lines[: last + 1], 2)).read_text()
     assert "Live p95: signin 63, bet 42" in page
-    assert "The run did not get beyond ramp.abort, in stage 2." in page
+    assert "The run did not get beyond stage 2 of the ramp." in page
     assert "not captured: the run ended in ramp before it" in page
     assert "not captured: the run ended before its series were kept" in page
     assert "it still runs, or died there" in page

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from blocks.models.errors import Refused
-from tasks.rules.advance import Advance, asks_a_person, refuse_start_stage
+from tasks.rules.advance import Advance, asks_a_person, how_released, refuse_start_stage
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,20 @@ def test_a_person_is_asked_by_hand_above_the_automatic_stages_and_after_a_step_d
     asked: bool,
 ) -> None:
     assert asks_a_person(advance, number, auto_until, stepped_down=stepped_down) is asked
+
+
+@pytest.mark.parametrize(
+    ("advance", "start", "auto_until", "said"),
+    [
+        ("by-hand", 1, 0, "Each stage is held until somebody releases it."),
+        ("by-hand", 4, 3, "Each stage is held until somebody releases it."),
+        ("by-hand", 3, 3, "Up to stage 3 the gate alone releases"),
+        ("auto", 1, 3, "The gate alone releases each stage"),
+        ("continuous", 1, 3, "The script goes on at its own times"),
+    ],
+)
+def test_who_goes_away_is_told_whether_the_load_waits(advance: Advance, start: int, auto_until: int, said: str) -> None:
+    assert how_released(advance, start, auto_until).startswith(said)
 
 
 def test_the_script_as_it_is_starts_at_its_first_stage() -> None:

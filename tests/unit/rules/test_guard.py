@@ -13,7 +13,7 @@ from blocks.models.breach import Breached
 from blocks.models.rules import DEFAULT_GUARD_RULES, GuardRule, Metric
 from blocks.models.triage import Saturation, TriageRules
 from blocks.models.verdict import Verdict
-from tasks.rules.guard import Answered, Found, Reading, RuleWatch, SaturationWatch, crossings
+from tasks.rules.guard import Answered, Found, Reading, RuleWatch, SaturationWatch, crossings, what_stops
 
 
 def _rule(**more: Any) -> GuardRule:
@@ -34,6 +34,11 @@ def test_a_crossing_quotes_the_value_and_the_limit() -> None:
     assert [(item.rule, item.observed, item.limit, item.since_s) for item in found] == [
         ("sign-in p95", "612 ms", "> 500 ms", 7.0)
     ]
+
+
+def test_who_is_asked_reads_each_limit_with_its_unit_and_for_how_long_it_may_be_crossed() -> None:
+    cpu = _rule(name="CPU", metric="container_cpu_ratio", scope="", limit=0.98, for_s=60.0)
+    assert what_stops((_rule(), cpu)) == "The guard stops all load on: sign-in p95 > 500 ms; CPU > 98.0% for 60 s."
 
 
 def test_another_endpoint_is_out_of_scope() -> None:

@@ -55,7 +55,8 @@ def test_a_run_at_the_scripts_top_says_that_the_systems_ceiling_is_not_known() -
 def test_left_over_infrastructure_is_the_first_thing_to_do() -> None:
     left = event("teardown", 90, verdict="FAIL", leftover=["i-0abc"], destroyed=57)
     record = fold([opened(), *all_passed(), breach(), left, event("run_closed", 99)])
-    assert next_steps(record)[0] == "Remove what is left over, it costs money: i-0abc."
+    said = "Remove what is left over, it costs money: i-0abc. The detail of teardown.sweep says how."
+    assert next_steps(record)[0] == said
     assert _tile(record, "Teardown") == ("1 left over", "57 destroyed: i-0abc", "bad")
 
 
@@ -78,10 +79,16 @@ def test_after_a_breach_the_likeliest_cause_and_the_stage_to_start_at_are_named(
 def test_a_check_that_did_not_pass_is_something_to_do() -> None:
     failed = check("preflight.quotas", Verdict.FAIL, "VPCs: 1 needed, 0 free; ask for more.")
     record = fold([opened(), failed, event("run_closed", 99)])
-    assert next_steps(record) == (
-        "The region has room for VPCs, addresses and vCPUs: VPCs: 1 needed, 0 free; ask for more.",
-    )
-    assert headline(record) == "Preflight.quotas: VPCs: 1 needed, 0 free; ask for more."
+    assert next_steps(record) == ("preflight.quotas FAIL: VPCs: 1 needed, 0 free; ask for more.",)
+    assert headline(record) == "preflight.quotas: VPCs: 1 needed, 0 free; ask for more."
+    assert _tile(record, "Breaches") == ("none", "the ramp was not reached", "")
+    assert _tile(record, "Cost") == ("none", "nothing was provisioned", "")
+
+
+def test_many_things_left_over_are_counted() -> None:
+    left = event("teardown", 90, verdict="FAIL", leftover=[f"vol-{number}" for number in range(9)], destroyed=57)
+    record = fold([opened(), *all_passed(), left, event("run_closed", 99)])
+    assert "vol-3 and 5 more." in next_steps(record)[0]
 
 
 @pytest.mark.parametrize(
