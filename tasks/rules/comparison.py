@@ -25,6 +25,7 @@ import scipy
 from pydantic import BaseModel, ConfigDict
 
 from blocks.models.record import ComparedNumber
+from tasks.rules.significance import holm
 
 BIN_WIDTH = 1.01
 """Each bin of a duration ends at this times its beginning; bin 0 begins at 1 ms."""
@@ -122,16 +123,6 @@ def compare(now: Sequence[Measured], then: Sequence[Measured], run_ids: tuple[st
     rows = [_compare_one(item, before.get((item.window.where, item.endpoint)), run_ids) for item in ordered]
     adjusted = iter(holm([row.p_value for row in rows if row.p_value is not None]))
     return tuple(row if row.p_value is None else _judge(row, next(adjusted)) for row in rows)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for their number, after Holm."""
-    count, highest = len(p_values), 0.0
-    adjusted = [0.0] * count
-    for rank, index in enumerate(sorted(range(count), key=lambda index: p_values[index])):
-        highest = max(highest, min(1.0, (count - rank) * p_values[index]))
-        adjusted[index] = highest
-    return adjusted
 
 
 def _unlike(now: PastRun, then: PastRun) -> bool:

@@ -6,19 +6,20 @@ from collections.abc import Sequence
 
 from blocks.models.rules import Series, StabilityRule
 from blocks.models.verdict import Judgement, Verdict, failed, inconclusive, passed
-from tasks.rules.stability import judge_stability
+from tasks.rules.significance import holm
+from tasks.rules.stability import Drift, judge_drift, measure_drift
 
 
 def judge_gate(series: Sequence[Series], rule: StabilityRule) -> Judgement:
-    """Judge all series of a stage together, at one level of significance (Holm's first step).
+    """Judge all series of a stage together, at one level of significance: with many series none alarms by chance.
 
-    The smallest p of m series has to be below significance / m; so with many series one of them does not
-    alarm by chance.
+    The p-values are adjusted after Holm for the number of series that have enough points.
     """
     if not series:
         return inconclusive("No series was found for the gate; wanted are p95 per endpoint, error rate and queues.")
-    corrected = rule.model_copy(update={"significance": rule.significance / len(series)})
-    judged = [judge_stability(item, corrected) for item in series]
+    measured = [measure_drift(item, rule) for item in series]
+    adjusted = iter(holm([item.p_value for item in measured if isinstance(item, Drift)]))
+    judged = [judge_drift(item, next(adjusted), rule) if isinstance(item, Drift) else item for item in measured]
     bad = [item.detail for item in judged if item.verdict is Verdict.FAIL]
     if bad:
         return failed(" ".join(bad))

@@ -16,6 +16,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -35,8 +36,41 @@ def load_statistics() -> None:
     import_module("scipy.stats")
 
 
+@dataclass(frozen=True)
+class Drift:
+    """What one look at a series measures."""
+
+    seen: str
+    """The drift and its limit, as the sentence of the verdict begins."""
+    over: bool
+    """Whether it drifts further than its limit."""
+    p_value: float
+    """One-sided: how likely such a rise is by chance."""
+
+
 def judge_stability(series: Series, rule: StabilityRule) -> Judgement:
     """Judge one series over one look; the sentence quotes the observed drift and its limit."""
+    measured = measure_drift(series, rule)
+    return measured if isinstance(measured, Judgement) else judge_drift(measured, measured.p_value, rule)
+
+
+def judge_drift(drift: Drift, p_value: float, rule: StabilityRule) -> Judgement:
+    """Judge a drift.
+
+    Args:
+        drift: as it was measured.
+        p_value: its own, or adjusted for the number of series that are judged together.
+        rule: the rule.
+    """
+    if not drift.over:
+        return passed(f"{drift.seen}: flat.")
+    if p_value >= rule.significance:
+        return passed(f"{drift.seen}, but no steady rise (p = {p_value:.3f}, limit {rule.significance:g}): flat.")
+    return failed(f"{drift.seen}, rising steadily (p = {p_value:.3f}): not flat.")
+
+
+def measure_drift(series: Series, rule: StabilityRule) -> Drift | Judgement:
+    """Measure the drift of a series; an INCONCLUSIVE judgement when it has too few points."""
     times, values = _present(series)
     expected = max(len(series.points), 1)
     missing = 1 - len(values) / expected
@@ -50,12 +84,7 @@ def judge_stability(series: Series, rule: StabilityRule) -> Judgement:
     limit = max(rule.relative_drift * abs(float(np.median(values))), rule.floor(series.unit))
     shown = _SHOWN[series.unit]
     seen = f"{series.name}: drift {shown.format(drift)} over {rule.window_s:g} s, limit {shown.format(limit)}"
-    if drift <= limit:
-        return passed(f"{seen}: flat.")
-    p_value = rising_p_value(values)
-    if p_value >= rule.significance:
-        return passed(f"{seen}, but no steady rise (p = {p_value:.3f}, limit {rule.significance:g}): flat.")
-    return failed(f"{seen}, rising steadily (p = {p_value:.3f}): not flat.")
+    return Drift(seen, drift > limit, rising_p_value(values))
 
 
 def rising_p_value(values: Sequence[float]) -> float:

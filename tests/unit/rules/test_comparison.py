@@ -17,9 +17,9 @@ from tasks.rules.comparison import (
     Window,
     compare,
     differences,
-    holm,
     last_comparable,
 )
+from tasks.rules.significance import holm
 
 T0 = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 SETTINGS = {"environment": "perf", "load scale": "1", "instance types": "c7g.large"}

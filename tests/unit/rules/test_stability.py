@@ -150,6 +150,15 @@ def test_more_series_ask_for_more_proof() -> None:
     assert (alone.verdict, among.verdict) == (Verdict.FAIL, Verdict.PASS)
 
 
+def test_a_rise_beside_a_surer_one_needs_less_proof_than_the_surest() -> None:
+    """Holm's second step: 0.05 / 6 where the first was 0.05 / 7."""
+    signin = _series([112, 120, 117, 126, 111, 108, 115, 140, 157, 132, 132, 165, 158])
+    surer = _series([100.0 + 0.1 * step for step in range(13)], name="below its floor")
+    flat = [_series([100.0] * 13, name=f"flat {number}") for number in range(5)]
+    assert judge_gate([signin, surer, *flat], _RULE).verdict is Verdict.FAIL
+    assert judge_gate([signin, *flat, _series([100.0] * 13)], _RULE).passed
+
+
 def _command(text: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tasks.rules.stability"],

@@ -92,7 +92,7 @@ def test_the_profiles_rule_for_the_same_thing_stands_as_it_is(own: dict[str, flo
     assert said.startswith(
         "Not enforced: threshold http_req_duration{scenario:signin} p(95)<500, as the profile's own rule"
     )
-    assert f"'sign-in p95', > {own.get('limit', 500.0):g} over {own.get('window_s', 10.0):g} s." in said
+    assert f"'sign-in p95', > {own.get('limit', 500.0):g} ms over {own.get('window_s', 10.0):g} s." in said
 
 
 @pytest.mark.parametrize("patient", [{"for_s": 5.0}, {"settle_s": 60.0}, {"window_s": 60.0}])
