@@ -18,7 +18,7 @@ from tasks.load import read_ramp_plan, refuse_unknown_stage
 from tasks.metrics import refuse_unknown_metrics
 from tasks.rules.advance import Advance, refuse_start_stage
 from tasks.rules.plan import judge_plan
-from tasks.tools import judge_tools, read_and_judge_tfvars, read_tools
+from tasks.tools import judge_tools, read_and_judge_tfvars, read_missing_inputs, read_tools
 
 
 @flow(name="preflight", flow_run_name="preflight of {environment}")
@@ -54,7 +54,7 @@ def preflight(  # noqa: PLR0913 - the form of a pre-flight
                     )
                 )
         # Every tool is started once for its version, which takes as long as Terraform is waited for anyway.
-        tools = read_tools.submit(run)
+        tools, missing = read_tools.submit(run), read_missing_inputs.submit(run)
         with check(run, "preflight.plan") as checking:
             planned = make_plan(run)
             checking.judge(judge_plan(planned, run.environment.expected_plan), run.evidence / "plan.json")
@@ -63,7 +63,7 @@ def preflight(  # noqa: PLR0913 - the form of a pre-flight
             checking.judge(judge_quotas(read_quotas(run, planned)))
         with check(run, "preflight.tools", needed=False) as checking:
             architecture = read_architecture(run, planned.sut_types)
-            checking.judge(judge_tools(tools.result(), architecture))
+            checking.judge(judge_tools(tools.result(), missing.result(), architecture))
         run.journal.append(
             "preflight", "fact", region=run.environment.region, architecture=architecture,
             instance_types=", ".join(sorted(set(planned.instance_types))), sut_instance_type=", ".join(sorted(set(planned.sut_types))),

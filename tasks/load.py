@@ -112,7 +112,7 @@ def run_smoke(run: Run, name: str = "smoke") -> dict[str, Any]:
         name: of the k6 job; a smoke test that is run again has another one.
     """
     smoke = run.profile.smoke
-    options = _smoke_options(run)
+    options = read_smoke_options(run)
     seconds = max(seconds_of(str(item.get("duration", "0"))) for item in options["scenarios"].values())
     loadgen = load_generators(run)[0]
     wrapper = _write_wrapper(loadgen, name, smoke.script, options)
@@ -435,9 +435,18 @@ def _same_plan_there(run: Run, loadgen: LoadGenerator, here: LoadPlan) -> None:
         )
 
 
-def _smoke_options(run: Run) -> dict[str, Any]:
-    """Return the smoke's own options with the run's tags, and shorter when the profile says so."""
-    smoke = run.profile.smoke
+def read_smoke_options(run: Run) -> dict[str, Any]:
+    """Return the smoke's own options with the run's tags, and shorter when the profile says so.
+
+    Raises:
+        Refused: the script is missing, does not parse, lies elsewhere than the ramp's, or has no scenarios that can be shortened.
+    """
+    smoke, top = run.profile.smoke, run.profile.ramp.script.parts[0]
+    if smoke.script.parts[0] != top:
+        raise Refused(
+            f"The smoke script {smoke.script} is not below {top}/, which the load generators get because the ramp's script is "
+            f"there; move it below {top}/."
+        )
     options = {
         key: value
         for key, value in without_nulls(_inspect(run, smoke.script)).items()

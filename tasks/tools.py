@@ -10,10 +10,12 @@ from prefect import task
 from blocks.models.errors import RampartError, Refused
 from blocks.models.verdict import Judgement, failed, passed
 from tasks.account import detect_address
+from tasks.clients.browser import find_chromium
 from tasks.clients.processes import run_command
 from tasks.clients.scripts import binary_architecture
 from tasks.images import engine_of
 from tasks.infrastructure import terraform_of
+from tasks.load import read_smoke_options
 from tasks.rules.tfvars import judge_tfvars, read_tfvars
 from tasks.run import Run
 
@@ -62,15 +64,45 @@ def read_tools(run: Run) -> tuple[Tool, ...]:
         _tool("k6 for the load generators", lambda: binary_architecture(environment.loadgen_k6_binary)),
         _tool("node", _node),
         _tool("pnpm", lambda: _version("pnpm", "--version")),
+        _tool("chromium", find_chromium),
     ]
     for tool in found:
         run.journal.append("preflight", "version", name=tool.name, version=tool.version or tool.problem)
     return tuple(found)
 
 
-def judge_tools(tools: tuple[Tool, ...], architecture: str) -> Judgement:
-    """Judge whether every tool is there and k6 fits the load generators."""
-    problems = [f"{tool.name}: {tool.problem}" for tool in tools if tool.problem]
+@task
+def read_missing_inputs(run: Run) -> tuple[str, ...]:
+    """Return a sentence for each file that provisioning or the smoke test would miss, or could not use."""
+    environment, users = run.environment, run.profile.users
+    named = [
+        ("ssh.private_key", environment.ssh.private_key.expanduser()),
+        ("ssh.known_hosts", environment.ssh.known_hosts and environment.ssh.known_hosts.expanduser()),
+        ("users.script", environment.checkout / users.script),
+        *(
+            (f"the Dockerfile of {image.repository}", environment.checkout / image.dockerfile)
+            for image in environment.images
+        ),
+    ]
+    missing = [
+        f"{name} {file} is missing; add it, or correct the block" for name, file in named if file and not file.is_file()
+    ]
+    try:
+        read_smoke_options(run)
+    except RampartError as error:
+        missing.append(str(error).rstrip("."))
+    return tuple(missing)
+
+
+def judge_tools(tools: tuple[Tool, ...], missing: tuple[str, ...], architecture: str) -> Judgement:
+    """Judge whether every tool and file is there, and k6 fits the load generators.
+
+    Args:
+        tools: the tools.
+        missing: a sentence for each file that is missing.
+        architecture: of the planned instances.
+    """
+    problems = [*(f"{tool.name}: {tool.problem}" for tool in tools if tool.problem), *missing]
     binary = next(tool for tool in tools if tool.name == "k6 for the load generators")
     if not binary.problem and binary.version != architecture:
         problems.append(

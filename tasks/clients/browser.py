@@ -54,6 +54,18 @@ _BLANK = "about:blank"
 _BANNERS = '[data-testid="data-testid Panel status error"], [data-testid="data-testid Alert error"]'
 
 
+def find_chromium() -> str:
+    """Return the path of the system's Chromium.
+
+    Raises:
+        Failed: there is none.
+    """
+    executable = next((found for name in _NAMES if (found := shutil.which(name))), None)
+    if executable is None:
+        raise Failed("No Chromium was found on PATH; install the system's package chromium for screenshots.")
+    return executable
+
+
 @dataclass(frozen=True)
 class PageView:
     """What a person would have seen."""
@@ -82,9 +94,7 @@ class Photographer:
         self._page: Page | None = None
 
     def __enter__(self) -> Self:
-        executable = next((found for name in _NAMES if (found := shutil.which(name))), None)
-        if executable is None:
-            raise Failed("No Chromium was found on PATH; install the system's package chromium for screenshots.")
+        executable = find_chromium()
         try:
             polite = Path(self._opened.enter_context(TemporaryDirectory(prefix="rampart-"))) / "chromium"
             polite.write_text(_POLITE.format(executable=shlex.quote(executable)))
