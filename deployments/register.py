@@ -10,9 +10,11 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectAlreadyExists, PrefectException
+from prefect.settings import PREFECT_API_URL
 
 from blocks.load_profile import LoadProfile
 from blocks.models.errors import Failed, RampartError
@@ -79,14 +81,27 @@ def _deploy() -> None:
     ]
     completed = run_command(command, cwd=ROOT, environment=environment, timeout_s=180.0)
     if completed.code != 0:
-        raise Failed(f"prefect deploy ended with {completed.code}: {completed.last_line}")
+        raise Failed(
+            f"prefect deploy ended with {completed.code}: {completed.last_line}. See whether Prefect's server answers, and register again."
+        )
 
 
 def main() -> int:
-    """Register; exit code 0 when everything is registered."""
+    """Register; exit code 0 when everything is registered, 2 when it is not said where."""
+    address = PREFECT_API_URL.value()
+    if not address:
+        sys.stderr.write(
+            "PREFECT_API_URL is not set; wanted is your Prefect server's address, such as http://prefect.example:4200/api.\n"
+        )
+        return 2
     try:
         for line in register():
             sys.stdout.write(f"{line}\n")
+    except httpx.HTTPError as error:
+        sys.stderr.write(
+            f"Prefect at {address} did not answer ({type(error).__name__}); see whether its server runs, or correct PREFECT_API_URL.\n"
+        )
+        return 1
     except (RampartError, PrefectException) as error:
         sys.stderr.write(f"{error}\n")
         return 1

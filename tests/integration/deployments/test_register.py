@@ -49,6 +49,23 @@ def _limit(prefect: str, deployment: str) -> int | None:
     return limit or found["concurrency_limit"]
 
 
+@pytest.mark.parametrize(
+    ("address", "code", "said"),
+    [
+        ("", 2, "PREFECT_API_URL is not set"),
+        ("http://127.0.0.1:9/api", 1, "Prefect at http://127.0.0.1:9/api did not answer"),
+    ],
+)
+def test_without_a_server_the_last_word_is_a_sentence(address: str, code: int, said: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "deployments.register"], cwd=PROJECT, capture_output=True, text=True, check=False,
+        env={**os.environ, "PREFECT_API_URL": address, "PREFECT_HOME": str(tmp_path), "DO_NOT_TRACK": "1"},
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert done.stderr.startswith(said)
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_everything_is_registered_once_however_often_it_is_called(prefect: str) -> None:
     said = _register(prefect)
     assert "the janitor is overdue (make a notification block named rampart-alarm" in said
