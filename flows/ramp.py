@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from prefect import flow
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Cancelled
@@ -21,7 +19,7 @@ from flows.approvals import decided_by_form
 from flows.breach import after_breach, refine
 from flows.hold import hold_and_judge, release
 from flows.phase import phase
-from tasks.artifacts import link_list, show_links
+from tasks.artifacts import link_list, show_links, show_progress
 from tasks.capture import capture_stages
 from tasks.checks import PhaseStopped, check
 from tasks.clock import wait_until
@@ -172,9 +170,8 @@ def _rise(  # noqa: PLR0913, PLR0917 - the form of a ramp
     run: Run, watch: LoadWatch, ascent: Ascent, start: int, advance: Advance, auto_until: int
 ) -> None:
     """Go from stage to stage until the last one is released, somebody halts, or the guard stops the load."""
-    progress = create_progress_artifact(progress=0.0, key="progress", description="Stages of the ramp")
-    assert isinstance(progress, UUID)
     levels = watch.plan.levels
+    show_progress(run, 0, len(levels))
     for below in range(1, start):
         if not start_stage(run, watch, below, towards=start) or not wait_for_level(run, watch, below, held=False):
             return
@@ -191,7 +188,7 @@ def _rise(  # noqa: PLR0913, PLR0917 - the form of a ramp
             return
         if judgement.passed:
             ascent.stable(number, levels[number - 1].amount, (steady_from, datetime.now(UTC)))
-        update_progress_artifact(progress, progress=100.0 * number / len(levels))
+        show_progress(run, number, len(levels))
         by_hand = asks_a_person(advance, number, auto_until, stepped_down=ascent.stepped_down)
         answer = release(run, watch, number, judgement, by_hand=by_hand)
         run.journal.append("ramp", "stage_ended", number=number)

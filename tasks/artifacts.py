@@ -102,7 +102,12 @@ def scorecard(record: Record) -> str:
     return "\n".join(lines)
 
 
-def _show(run: Run, key: str, description: str, data: str) -> None:
+def show_progress(run: Run, stages: int, of: int) -> None:
+    """Show on the parent's page how many stages of the ramp were judged."""
+    _show(run, "progress", "Stages of the ramp.", 100.0 * stages / of, kind="progress")
+
+
+def _show(run: Run, key: str, description: str, data: str | float, kind: str = "markdown") -> None:
     """Create or update an artifact of the parent; a Prefect that does not answer must not end a run."""
     try:
         with get_client(sync_client=True) as client:
@@ -114,9 +119,7 @@ def _show(run: Run, key: str, description: str, data: str) -> None:
                 client.update_artifact(known[0].id, ArtifactUpdate(data=data, description=description))
             else:
                 client.create_artifact(
-                    ArtifactCreate(
-                        key=key, type="markdown", description=description, data=data, flow_run_id=UUID(run.id)
-                    )
+                    ArtifactCreate(key=key, type=kind, description=description, data=data, flow_run_id=UUID(run.id))
                 )
     except PREFECT_SILENT as error:
         _logger.warning(

@@ -40,6 +40,8 @@ _POLL_S = 0.5
 _HOLD_MARGIN_S = 3600.0
 # A smoke that has not ended this long after its own duration hangs.
 _SMOKE_MARGIN_S = 60.0
+# The guard has stopped a load before this in almost every case; teardown stops it again.
+_GUARD_S = 60.0
 # k6's default gracefulStop is 30 s; after that it interrupts iterations by itself.
 _ENDING_S = 60.0
 # A command that was lost is tried again this often, and this long.
@@ -340,7 +342,7 @@ def end_ramp(run: Run, watch: LoadWatch) -> RampartError | None:
         Why the load could not be confirmed to be off; teardown stops it again. None when it is off.
     """
     try:
-        if watch.finish() or not watch.is_off(_SMOKE_MARGIN_S):
+        if watch.finish() or not watch.is_off(_GUARD_S):
             patiently(watch.stop_load)
         patiently(lambda: journal_ended_segments(run, watch))
     except RampartError as error:

@@ -25,7 +25,7 @@ R = TypeVar("R")
 # How long k6 may take to write its summary after SIGINT: the script's teardown runs before.
 _ENDING_S = 60.0
 _ENDING_POLL_S = 0.1
-# Readings of the load generators kept for triage; at one every two seconds the last hour.
+# Readings of the load generators kept for triage, one each every two seconds: the last hour of one, less of several.
 _SATURATION_KEPT = 2000
 
 

@@ -55,7 +55,16 @@ start)
   touch "$folder/../lease"
   (umask 077 && cat > "$folder/environment") || exit 1
   setsid -f sh "$0" lead "$@" < /dev/null > /dev/null 2>&1 || exit 1
-  until [ -e "$folder/pid" ] || [ -e "$folder/exit" ]; do sleep 0.02; done
+  # Where neither can be written, the disk being full, nobody would ever see it begin: 500 looks are ten seconds.
+  looks=0
+  until [ -e "$folder/pid" ] || [ -e "$folder/exit" ]; do
+    looks=$((looks + 1))
+    if [ "$looks" -gt 500 ]; then
+      echo "k6 was not seen to begin within 10 s; is there room on the load generator's disk?" >&2
+      exit 1
+    fi
+    sleep 0.02
+  done
   ;;
 lead)
   folder=$1
