@@ -21,7 +21,7 @@ from blocks.models.load import LoadPlan
 from blocks.models.record import Decision
 from blocks.models.verdict import Verdict
 from tasks.artifacts import link_list, show_question
-from tasks.lease import keep
+from tasks.lease import end_keeping, keep
 from tasks.rules.segments import throttle
 from tasks.run import Run
 
@@ -159,8 +159,8 @@ def ask(  # noqa: PLR0913, PLR0917 - a question has this many parts
 def ask_whether_to_keep(run: Run, minutes: int) -> None:
     """Keep what a failed run made for a person to look at, until the time is over or somebody says destroy.
 
-    The load is off by then. The lease ends when the time does, so that the janitor takes it down should this process be
-    gone; cancelling the run means now.
+    The load is off by then. While it asks, the lease ends when the time does, so that the janitor takes it down should
+    this process be gone; afterwards it is a working run's again. Cancelling the run means now.
 
     Args:
         run: the run, whose lease this process holds.
@@ -173,19 +173,23 @@ def ask_whether_to_keep(run: Run, minutes: int) -> None:
     began = datetime.now(UTC)
     until = began + timedelta(minutes=min(minutes, MAX_KEEP_MINUTES))
     latest = began + timedelta(minutes=MAX_KEEP_MINUTES)
-    while True:
-        keep(run, until)
-        asked = f"What the failed run made is kept until {until:%H:%M:%S} UTC. Destroy it now?"
-        page = (
-            f"**{bad.id}** {bad.verdict.value}: {bad.detail}\n\n{link_list(record)}\n\nThe load is off; the infrastructure costs money while it "
-            f"is kept. **destroy-now** takes everything down. **extend** keeps it longer, at most until {latest:%H:%M} UTC. "
-            "Cancelling the run destroys it now."
-        )
-        left_s = (until - datetime.now(UTC)).total_seconds()
-        decision = ask(run, "teardown", asked, page, left_s, KeepOrDestroy, unanswered="destroy-now")
-        if decision.answer != "extend":
-            return
-        until = min(latest, until + timedelta(minutes=float(decision.details.get("minutes", 0))))
+    try:
+        while True:
+            keep(run, until)
+            asked = f"What the failed run made is kept until {until:%H:%M:%S} UTC. Destroy it now?"
+            page = (
+                f"**{bad.id}** {bad.verdict.value}: {bad.detail}\n\n{link_list(record)}\n\nThe load is off; the infrastructure costs money while it "
+                f"is kept. **destroy-now** takes everything down. **extend** keeps it longer, at most until {latest:%H:%M} UTC. "
+                "Cancelling the run destroys it now."
+            )
+            left_s = (until - datetime.now(UTC)).total_seconds()
+            decision = ask(run, "teardown", asked, page, left_s, KeepOrDestroy, unanswered="destroy-now")
+            if decision.answer != "extend":
+                return
+            until = min(latest, until + timedelta(minutes=float(decision.details.get("minutes", 0))))
+    finally:
+        # Also when a signal ends the question: who takes over must not find it kept.
+        end_keeping(run)
 
 
 def decided_by_form(run: Run, phase: str, asked: str, answer: str) -> Decision:

@@ -208,6 +208,18 @@ def keep(run: Run, until: datetime) -> None:
         _write(held)
 
 
+def end_keeping(run: Run) -> None:
+    """Go on as a run whose process works: the lease is renewed again, and a crash lets it go stale at once."""
+    held = _HELD[run.id]
+    with held.writing:
+        until = datetime.now(UTC) + timedelta(minutes=held.minutes)
+        held.lease = held.lease.model_copy(update={"expires": until, "purpose": "run"})
+        try:
+            _write(held)
+        except Unavailable as error:
+            _logger.warning("The lease still says kept: %s The next renewal says that it is not.", error)
+
+
 def release(run: Run) -> None:
     """Say that a clean sweep was confirmed, and forget the older links.
 

@@ -22,7 +22,7 @@ from blocks.load_profile import LoadProfile
 from blocks.models.errors import Refused, Unavailable
 from blocks.models.lease import LeaseState
 from blocks.perf_environment import PerfEnvironment
-from tasks.lease import give_up, keep, newest, release, renewing, require_lease, state_of, take
+from tasks.lease import end_keeping, give_up, keep, newest, release, renewing, require_lease, state_of, take
 from tasks.rules.lease import read_link, variable_name
 from tasks.run import Run
 from tasks.teardown import release_forgotten
@@ -96,6 +96,21 @@ def test_a_kept_lease_outlives_its_run_and_a_failed_teardown_lets_it_expire(run:
     assert link is not None
     assert link.lease is not None
     assert link.lease.leftover == ("vpc-1",)
+
+
+def test_a_run_that_is_kept_no_longer_holds_a_working_runs_lease_which_is_stale_when_it_dies(run: Run) -> None:
+    held = take(run, None, 10)
+    assert held is not None
+    keep(run, datetime.now(UTC) + timedelta(minutes=240))
+    end_keeping(run)
+    link = newest(run.environment_name)
+    assert link is not None
+    assert link.lease is not None
+    assert timedelta(minutes=9) < link.lease.expires - datetime.now(UTC) <= timedelta(minutes=10)
+    assert state_of(link)[0] is LeaseState.HELD
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(run.id, Completed(), force=True)
+    assert state_of(link)[0] is LeaseState.STALE
 
 
 def test_the_forgotten_lease_of_a_run_taken_down_is_released_and_no_live_or_other_runs_is(

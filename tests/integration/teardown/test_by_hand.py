@@ -62,3 +62,5 @@ def test_a_teardown_by_hand_ends_the_keeping_of_a_failed_run_and_reports_its_res
     assert by_hand.stdout.strip() == "another process took everything down; nothing is left", by_hand.stderr
     decisions = [event.data for event in Journal(kept[0].journal.path).read()[0] if event.kind == "decision"]
     assert [(item["answer"], item["by"].partition(" ")[0]) for item in decisions] == [("destroy-now", "teardown")]
+    # What is being destroyed is not kept any more: a crash meanwhile would be finished at once.
+    assert lease_of(kept[0])[1].purpose == "run"
