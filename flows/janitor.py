@@ -49,17 +49,24 @@ def clear(run: Run, link: Link | None) -> None:
         link: the stale lease.
 
     Raises:
-        Refused: the lease's run is not over, or something is left that could not be removed.
+        Refused: the lease's run or another unfinished one is not over, or something is left that could not be removed.
     """
-    if link is not None and link.lease is not None and not run_ended(link.lease.run_id):
+    lease = link.lease if link is not None else None
+    if lease is not None and not run_ended(lease.run_id):
         raise Refused(
-            f"The lease of {run.environment_name} lasted until {link.lease.expires:%Y-%m-%d %H:%M} UTC, but its run "
-            f"{link.lease.run_id} is not over in Prefect. Wait for it, cancel it, or start its teardown."
+            f"The lease of {run.environment_name} lasted until {lease.expires:%Y-%m-%d %H:%M} UTC, but its run "
+            f"{lease.run_id} is not over in Prefect. Wait for it, cancel it, or start its teardown."
         )
     dead = [item for item in unfinished_runs(run.environment, run.environment_name) if item.run_id != run.id]
-    if link is not None and link.lease is not None and link.lease.run_id not in {item.run_id for item in dead}:
-        dead.append(Unfinished(link.lease.run_id, run.profile_name, "it did not release its lease"))
-    _, problems = _finish_all(run.environment_name, _over(dead))
+    # A lease of nonsense names no run: any run that lives may be its own.
+    if alive := next((item for item in dead if not run_ended(item.run_id)), None):
+        raise Refused(
+            f"The lease of {run.environment_name} does not count any more, but run {alive.run_id} is not over in Prefect. "
+            "Wait for it, cancel it, or start its teardown."
+        )
+    if lease is not None and lease.run_id not in {item.run_id for item in dead}:
+        dead.append(Unfinished(lease.run_id, run.profile_name, "it did not release its lease"))
+    _, problems = _finish_all(run.environment_name, dead)
     if problems:
         raise Refused(
             f"Before another run begins in {run.environment_name}: {problems[0]} Look at that run's report, and start its teardown."

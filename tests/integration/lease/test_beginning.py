@@ -10,7 +10,7 @@ from prefect.client.schemas.actions import VariableCreate
 
 from blocks.models.errors import Refused
 from flows.performance_run import _lease as take_environment
-from tasks.lease import require_lease, take
+from tasks.lease import newest, require_lease, take
 from tasks.rules.lease import variable_name
 from tasks.run import Run
 from tests.integration.lease.test_chain import run, run_of
@@ -32,3 +32,15 @@ def test_a_lease_of_nonsense_is_taken_over_when_no_run_is_left(run: Run) -> None
     with get_client(sync_client=True) as client:
         client.create_variable(VariableCreate(name=variable_name(run.environment_name, 1), value="mine"))
     assert take_environment(run).epoch == 2
+
+
+def test_a_lease_of_nonsense_does_not_take_the_environment_from_a_run_that_lives(run: Run, tmp_path: Path) -> None:
+    run.folder.mkdir()
+    run.journal.append("preflight", "run_opened", run_id=run.id, environment=run.environment_name, profile="test")
+    with get_client(sync_client=True) as client:
+        client.create_variable(VariableCreate(name=variable_name(run.environment_name, 1), value="mine"))
+    with pytest.raises(Refused, match=rf"but run {run.id} is not over in Prefect\. Wait for it, cancel it, or"):
+        take_environment(run_of(tmp_path, run.environment_name))
+    link = newest(run.environment_name)
+    assert link is not None
+    assert link.epoch == 1
