@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -104,11 +105,23 @@ def apply_plan(run: Run) -> int:
             if len(made) % 10 == 0 or len(made) == total:
                 logger.info("terraform apply: %s of %s resources", len(made), total)
 
-    terraform.apply(follow)
-    run.journal.append(
-        "provision", "terraform", operation="apply", made=len(made), addresses=terraform.state_addresses()
-    )
+    try:
+        terraform.apply(follow)
+    except Failed:
+        # What it made until then stands, and may be kept for a person to look at.
+        with contextlib.suppress(Failed, Unavailable):
+            _journal_apply(run, terraform, len(made))
+        raise
+    _journal_apply(run, terraform, len(made))
     return len(made)
+
+
+def _journal_apply(run: Run, terraform: Terraform, made: int) -> None:
+    """Journal what the state holds now: beside the tags, what tells a teardown that something is the run's."""
+    run.journal.append(
+        "provision", "terraform", operation="apply", made=made, addresses=terraform.state_addresses(),
+        ids=sorted(terraform.state_holds().ids),
+    )  # fmt: skip
 
 
 @task(retries=2, retry_delay_seconds=1)

@@ -32,7 +32,7 @@ from tasks.lease import (
 )
 from tasks.load import stop_all_load
 from tasks.log import run_logger
-from tasks.rules.ownership import Ownership
+from tasks.rules.ownership import Ownership, still_standing
 from tasks.run import Run, give_back_reserve
 from tasks.unfinished import is_clean
 
@@ -261,9 +261,22 @@ def _left_in_state(run: Run) -> tuple[str, ...]:
     if not apply_was_started(run.folder / "terraform"):
         return ()
     terraform = terraform_of(run)
-    if terraform.ownership(run.id)[0] not in {Ownership.OWN, Ownership.SHARED}:
+    owner, _ = terraform.ownership(run.id)
+    if owner is Ownership.OTHERS:
+        stripped = still_standing(terraform.state_holds(), _made(run))
+        return tuple(f"{item} in Terraform's state, without the run's tag" for item in stripped)
+    if owner is Ownership.NOTHING:
         return ()
     return tuple(f"{address} in Terraform's state" for address in terraform.state_addresses())
+
+
+def _made(run: Run) -> tuple[str, ...]:
+    """Return type and id of what the run's apply left in the state; nothing once all of it was seen to be gone."""
+    events = run.journal.read()[0]
+    if is_clean(events):
+        return ()
+    applies = [event for event in events if event.kind == "terraform" and event.data["operation"] == "apply"]
+    return tuple(applies[-1].data.get("ids", ())) if applies else ()
 
 
 def _sweep(run: Run) -> tuple[Swept, ...]:

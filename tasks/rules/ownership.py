@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -20,6 +20,8 @@ class StateHolds(BaseModel):
     """Those that can be tagged and carry no run's tag: no run made them."""
     runs: frozenset[str]
     """The runs whose tag ``rampart_run_id`` is on some of them."""
+    ids: frozenset[str]
+    """Type and id of each that can be tagged, such as ``aws_vpc vpc-1``: a tag can be taken off, an id stays."""
 
 
 class Ownership(StrEnum):
@@ -37,16 +39,33 @@ class Ownership(StrEnum):
 
 def read_state(state: Mapping[str, Any]) -> StateHolds:
     """Read what ``terraform state pull`` prints; empty before the first apply."""
-    attributes: list[Mapping[str, Any]] = [
-        instance.get("attributes") or {}
+    instances: list[tuple[str, Mapping[str, Any]]] = [
+        (str(resource.get("type", "")), instance.get("attributes") or {})
         for resource in state.get("resources", ())
         if resource.get("mode") == "managed"
         for instance in resource.get("instances", ())
     ]
     # A resource that cannot be tagged has no tags_all; one without tags has an empty one.
-    tags = [found for item in attributes if isinstance(found := item.get("tags_all"), Mapping)]
-    runs = [str(found.get("rampart_run_id") or "") for found in tags]
-    return StateHolds(resources=len(attributes), untagged=runs.count(""), runs=frozenset(filter(None, runs)))
+    taggable = [(kind, item) for kind, item in instances if isinstance(item.get("tags_all"), Mapping)]
+    runs = [str(item["tags_all"].get("rampart_run_id") or "") for _, item in taggable]
+    return StateHolds(
+        resources=len(instances),
+        untagged=runs.count(""),
+        runs=frozenset(filter(None, runs)),
+        ids=frozenset(f"{kind} {item['id']}" for kind, item in taggable if item.get("id")),
+    )
+
+
+def still_standing(holds: StateHolds, made: Collection[str]) -> tuple[str, ...]:
+    """Return what a run made and nobody tagged since: somebody who applies by hand takes the run's tags off.
+
+    The sweep, which goes by tag, cannot see it. What carries another run's tag is that run's to destroy.
+
+    Args:
+        holds: what the state holds.
+        made: ``StateHolds.ids`` as they were after the run's apply.
+    """
+    return tuple(sorted(holds.ids.intersection(made))) if not holds.runs else ()
 
 
 def judge_state(holds: StateHolds, run_id: str, *, applied: bool) -> tuple[Ownership, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -94,3 +95,24 @@ def test_what_terraform_could_not_destroy_is_destroyed_again_after_the_sweep(
     assert last(run, "note")["text"].startswith("Destroyed again after the sweep: teardown.destroy: terraform destroy")
     assert (last(run, "teardown")["verdict"], last(run, "teardown")["leftover"]) == ("PASS", [])
     assert lease_of(run)[0] is LeaseState.FREE
+
+
+def test_what_the_run_made_is_left_over_although_an_apply_by_hand_took_its_tags_off(run: Run) -> None:
+    assert take(run, None, 10) is not None
+    applied_by_the_run(run)
+    made = "aws_vpc vpc-1"
+    run.journal.append("provision", "terraform", operation="apply", made=2, addresses=[], ids=[made])
+    state = json.loads(state_file(run).read_text())
+    state["serial"] += 1
+    vpc = {"schema_version": 1, "attributes": {"id": "vpc-1", "tags_all": {}}, "sensitive_attributes": []}
+    provider = 'provider["registry.terraform.io/hashicorp/aws"]'
+    state["resources"].append(
+        {"mode": "managed", "type": "aws_vpc", "name": "main", "provider": provider, "instances": [vpc]}
+    )
+    state_file(run).write_text(json.dumps(state))
+    with pytest.raises(PhaseStopped, match=r"teardown\.destroy: Terraform's state holds 2 resources, and none carries"):
+        tear_down(run)
+    assert last(run, "check", id="teardown.sweep")["verdict"] == "PASS"
+    assert last(run, "teardown")["leftover"] == [f"{made} in Terraform's state, without the run's tag"]
+    assert not is_clean(run.journal.read()[0])
+    assert lease_of(run)[0] is LeaseState.STALE

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.rules.ownership import Ownership, judge_state, read_state
+from tasks.rules.ownership import Ownership, judge_state, read_state, still_standing
 
 _OWN, _OTHER, _BY_HAND = {"rampart_run_id": "r1"}, {"rampart_run_id": "r2"}, {"team": "payments"}
 _UNTAGGABLE = None
@@ -17,9 +17,12 @@ def _state(*tags: dict[str, str] | None) -> dict[str, Any]:
         "resources": [
             {
                 "mode": "managed",
-                "instances": [{"attributes": {"id": "x"} if found is _UNTAGGABLE else {"id": "x", "tags_all": found}}],
+                "type": "aws_vpc",
+                "instances": [
+                    {"attributes": {"id": f"x-{at}"} | ({} if found is _UNTAGGABLE else {"tags_all": found})}
+                ],
             }
-            for found in tags
+            for at, found in enumerate(tags)
         ]
     }
 
@@ -30,6 +33,8 @@ def test_a_state_is_read_without_its_data_sources_and_values() -> None:
     state["resources"].append({"mode": "managed", "instances": [{"attributes": {"tags_all": None}}, {}]})
     holds = read_state(state)
     assert (holds.resources, holds.untagged, holds.runs) == (8, 2, frozenset({"r1", "r2"}))
+    # An id of what cannot be tagged may be a value, as a random string's is.
+    assert holds.ids == {f"aws_vpc x-{at}" for at in range(5)}
 
 
 @pytest.mark.parametrize(
@@ -65,3 +70,20 @@ def test_the_sentence_says_what_is_there_and_what_to_do() -> None:
     assert "holds resources of run r2, not only of run r1; nothing was destroyed" in others
     by_hand = judge_state(read_state(_state(_BY_HAND)), "r1", applied=True)[1]
     assert "holds 1 resource, and none carries the tag of run r1; nothing was destroyed" in by_hand
+
+
+@pytest.mark.parametrize(
+    ("tags", "standing"),
+    [
+        ([_BY_HAND, {}, _UNTAGGABLE], ("aws_vpc x-0", "aws_vpc x-1")),
+        # The last two are not the run's.
+        ([_UNTAGGABLE, {}, {}, _BY_HAND], ("aws_vpc x-1",)),
+        ([{}, _OTHER], ()),
+        ([], ()),
+    ],
+)
+def test_what_a_run_made_stands_although_its_tag_was_taken_off(
+    tags: list[dict[str, str] | None], standing: tuple[str, ...]
+) -> None:
+    made = read_state(_state(_OWN, _OWN)).ids
+    assert still_standing(read_state(_state(*tags)), made) == standing
