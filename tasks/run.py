@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -129,7 +129,26 @@ def _with_blocks(run_id: str, environment: str, profile: str) -> Run:
         loaded = _LOADED[environment, profile]
     if not loaded[0].runs_folder.is_absolute():
         raise Refused(f"runs_folder is '{loaded[0].runs_folder}'; wanted is an absolute path.")
-    return Run(run_id, environment, profile, *loaded)
+    return _where_it_was_planned(Run(run_id, environment, profile, *loaded))
+
+
+def _where_it_was_planned(run: Run) -> Run:
+    """Return the run with the account, region and module of its plan, whatever its block says by now.
+
+    Before there is a plan nothing is made, and a block that was wrong may be put right. A checkout that was moved since
+    is where the block says now. Credentials are always the block's: they are renewed.
+    """
+    if not any(event.kind == "terraform" for event in run.journal.read()[0]):
+        return run
+    try:
+        planned = reopen_run(run.folder).environment
+    except Refused as refusal:
+        _logger.warning("%s The block is used as it is now.", refusal)
+        return run
+    kept: dict[str, Any] = {"region": planned.region, "account_id": planned.account_id}
+    if (planned.checkout / planned.terraform_directory).is_dir():
+        kept |= {"checkout": planned.checkout, "terraform_directory": planned.terraform_directory}
+    return replace(run, environment=run.environment.model_copy(update=kept))
 
 
 def load_environment(name: str) -> PerfEnvironment:
@@ -177,7 +196,7 @@ def open_dead_run(run_id: str, environment: str, profile: str) -> Run:
     try:
         return open_run(run_id, environment, profile)
     except Refused:
-        run = Run(run_id, environment, profile, load_environment(environment), LoadProfile())
+        run = _where_it_was_planned(Run(run_id, environment, profile, load_environment(environment), LoadProfile()))
         run.evidence.mkdir(parents=True, exist_ok=True)
         return run
 
