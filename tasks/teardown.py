@@ -51,8 +51,8 @@ def tear_down(run: Run) -> None:
     give_back_reserve(run)
     problems: list[str] = []
     with _leased(run, problems) as ours:
-        registries = _try(run, problems, _registries) or []
         _try(run, problems, _stop_load)
+        registries = _try(run, problems, _registries) or []
         undestroyed: list[str] = []
         _try(run, undestroyed, _destroy if ours else _leave_state_alone)
         swept: tuple[Swept, ...] | None = _try(run, problems, _sweep)
