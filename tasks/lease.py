@@ -17,10 +17,11 @@ from uuid import UUID, uuid4
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import VariableCreate, VariableUpdate
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.types import MAX_VARIABLE_VALUE_LENGTH
 
 from blocks.models.errors import Refused, Unavailable
 from blocks.models.lease import Lease, LeaseState, Link
-from tasks.rules.lease import RunState, environment_of, judge_link, newest_link, read_link, variable_name
+from tasks.rules.lease import RunState, environment_of, judge_link, newest_link, read_link, variable_name, with_leftover
 from tasks.run import PREFECT_SILENT, Run
 
 TEARDOWN_MINUTES = 15
@@ -252,12 +253,9 @@ def give_up(run: Run, leftover: tuple[str, ...]) -> None:
         return
     with held.writing:
         held.ended = True
-        held.lease = held.lease.model_copy(update={"expires": datetime.now(UTC), "leftover": leftover[:_MOST_NAMED]})
+        expired = held.lease.model_copy(update={"expires": datetime.now(UTC), "leftover": ()})
+        held.lease = with_leftover(expired, leftover, MAX_VARIABLE_VALUE_LENGTH)
         _write(held)
-
-
-# A variable holds at most 5,000 characters; the record names everything.
-_MOST_NAMED = 40
 
 
 @contextmanager

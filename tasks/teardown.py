@@ -14,7 +14,7 @@ from blocks.models.lease import LeaseState, Link
 from blocks.models.verdict import Verdict, failed, passed
 from tasks.account import account_of
 from tasks.checks import PhaseStopped, check
-from tasks.clients.sweep.resources import Resource, Swept
+from tasks.clients.sweep.resources import Outcome, Resource, Swept
 from tasks.clients.sweep.sweeping import find, sweep
 from tasks.clients.terraform import apply_was_started
 from tasks.infrastructure import terraform_of
@@ -57,7 +57,10 @@ def tear_down(run: Run) -> None:
         _try(run, undestroyed, _destroy if ours else _leave_state_alone)
         swept: tuple[Swept, ...] | None = _try(run, problems, _sweep)
         _try(run, problems, lambda run: _judge_registries(run, swept or ()))
-        gone = _try(run, problems, lambda run: _judge_sweep(run, swept)) is not None
+        left = [str(item.resource) for item in swept or () if item.left]
+        gone = _try(run, problems, lambda run: _judge_sweep(run, swept, left)) is not None
+        if not gone and not left:
+            left.append("what the sweep could not see")
         in_state: tuple[str, ...] | None = _try(run, problems, _left_in_state)
         if ours and gone and in_state:
             # The sweep deleted what Terraform could not; it looks again, and its state forgets what is gone.
@@ -72,7 +75,6 @@ def tear_down(run: Run) -> None:
             for event in run.journal.read()[0]
             if event.kind == "terraform" and event.data["operation"] == "destroy"
         ]
-        left = [str(item.resource) for item in swept or () if item.left]
         left += ["Terraform's state, which could not be read"] if in_state is None else list(in_state)
         # Tags alone do not tell: not every resource can be tagged.
         clean = gone and not left
@@ -82,7 +84,7 @@ def tear_down(run: Run) -> None:
             clean=clean,
             destroyed=sum(event.data["destroyed"] for event in destroyed),
             leftover=left,
-            ecr_deleted=sorted(set(registries) - {item.resource.id for item in swept or () if item.left}),
+            ecr_deleted=_deleted_registries(registries, swept),
             seconds=round(time.monotonic() - began, 1),
         )  # fmt: skip
         _end_lease(run, left, clean=clean)
@@ -297,8 +299,16 @@ def _judge_registries(run: Run, swept: Sequence[Swept]) -> None:
         checking.judge(passed(f"none of the run's repositories is left; swept: {', '.join(gone) or 'nothing'}"))
 
 
-def _judge_sweep(run: Run, swept: Sequence[Swept] | None) -> bool:
-    """Judge what is left; returns only when nothing is."""
+def _deleted_registries(registries: Sequence[str], swept: Sequence[Swept] | None) -> list[str]:
+    """Return which repositories the sweep's look at them did not find any more; none when it could not look."""
+    seen = [item for item in swept or () if item.resource.kind == _REPOSITORY and item.left]
+    if swept is None or any(item.outcome is Outcome.UNSEEN for item in seen):
+        return []
+    return sorted(set(registries) - {item.resource.id for item in seen})
+
+
+def _judge_sweep(run: Run, swept: Sequence[Swept] | None, named: list[str]) -> bool:
+    """Judge what is left; returns only when nothing is. What appeared late is added to what is named."""
     with check(run, "teardown.sweep") as checking:
         if swept is None:
             raise Failed("The account could not be swept, so nobody knows what is left; start the teardown again.")
@@ -307,6 +317,7 @@ def _judge_sweep(run: Run, swept: Sequence[Swept] | None) -> bool:
                 f"{len(left)} things of the run are left and cost money: {'; '.join(str(item) for item in left[:8])}"
             )
         if missed := find(account_of(run), run.environment.account_id, run.id):
+            named += map(str, missed)
             raise Failed(
                 f"{len(missed)} things of the run appeared late: {', '.join(map(str, missed[:8]))}; start the teardown again."
             )

@@ -8,7 +8,7 @@ that its epoch is not the newest any more.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -87,3 +87,17 @@ def _judge(lease: Lease, now: datetime, run: RunState) -> tuple[LeaseState, str]
         "teardown": f"run {lease.run_id} is being taken down since {lease.taken:%H:%M:%S} UTC",
     }
     return LeaseState.KEPT if lease.purpose == "kept" else LeaseState.HELD, held[lease.purpose]
+
+
+def with_leftover(lease: Lease, leftover: Sequence[str], most: int) -> Lease:
+    """Return a lease that names as much of what is left as fits; the record names everything.
+
+    Args:
+        lease: the lease, which names nothing yet.
+        leftover: what a teardown could not remove.
+        most: how many bytes its JSON may have; Prefect refuses a longer variable.
+    """
+    full = lease.model_copy(update={"leftover": tuple(leftover)})
+    while full.leftover and len(full.model_dump_json().encode()) > most:
+        full = full.model_copy(update={"leftover": full.leftover[:-1]})
+    return full

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prefect.types import MAX_VARIABLE_VALUE_LENGTH, check_variable_value
 
 from blocks.models.lease import Lease, LeaseState, Link
-from tasks.rules.lease import RunState, environment_of, judge_link, newest_link, variable_name
+from tasks.rules.lease import RunState, environment_of, judge_link, newest_link, variable_name, with_leftover
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
@@ -75,3 +76,14 @@ def test_nonsense_counts_as_expired_and_says_so(value: object) -> None:
 def test_an_environment_is_read_out_of_a_variables_name() -> None:
     assert environment_of(variable_name("perf-2", 12)) == "perf-2"
     assert environment_of("rampart_hold_perf") is None
+
+
+@given(st.lists(st.text(min_size=1, max_size=400), max_size=60))
+def test_a_lease_names_as_much_of_what_is_left_as_a_variable_holds(leftover: list[str]) -> None:
+    full = with_leftover(lease(), leftover, MAX_VARIABLE_VALUE_LENGTH)
+    assert check_variable_value(full.model_dump(mode="json"))
+    assert full.leftover == tuple(leftover[: len(full.leftover)])
+    if len(full.leftover) < len(leftover):
+        longer = full.model_copy(update={"leftover": tuple(leftover[: len(full.leftover) + 1])})
+        with pytest.raises(ValueError, match="less than 5000 characters"):
+            check_variable_value(longer.model_dump(mode="json"))
