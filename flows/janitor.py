@@ -14,8 +14,9 @@ from blocks.models.lease import LeaseState, Link
 from flows.teardown import take_over
 from tasks.lease import is_renewed, leased_environments, newest, run_ended, state_of
 from tasks.log import run_logger
+from tasks.rules.record import where_it_ended
 from tasks.run import Run, load_environment, open_dead_run
-from tasks.unfinished import Unfinished, missing, unfinished_runs, where_it_ended
+from tasks.unfinished import Unfinished, missing, unfinished_runs
 
 
 @flow(name="janitor")
@@ -131,5 +132,9 @@ def _finish(environment: str, item: Unfinished) -> str:
             left_out=[],
             options={},
         )
-    take_over(run, f"The run ended at {where_it_ended(run)} and was finished in its place: {item.why}.", "janitor")
+    take_over(
+        run,
+        f"The run ended at {where_it_ended(run.journal.read()[0])} and was finished in its place: {item.why}.",
+        "janitor",
+    )
     return missing(run)

@@ -26,8 +26,9 @@ from tasks.guard import hold_reason
 from tasks.lease import Held, is_cancelling, kept_until, newest, renewing, state_of, take
 from tasks.load import stop_all_load
 from tasks.log import run_logger
+from tasks.rules.record import where_it_ended
 from tasks.run import Run, lay_out, open_run
-from tasks.unfinished import finished, where_it_ended
+from tasks.unfinished import finished
 
 # The forms' defaults, for a run that was started without them.
 _DEFAULTS: dict[str, Any] = {"environment": "perf", "profile": "stepped-ramp"}
@@ -54,7 +55,9 @@ def _take_over(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> No
         dead.journal.append("teardown", "note", text=note)
         return
     take_over(
-        dead, f"{flow.name} ended as {state.name} at {where_it_ended(dead)}; its teardown was taken over.", "hook"
+        dead,
+        f"{flow.name} ended as {state.name} at {where_it_ended(dead.journal.read()[0])}; its teardown was taken over.",
+        "hook",
     )
 
 
@@ -133,7 +136,11 @@ def _work_off(environment: str, profile: str, options: dict[str, Any], *, with_r
         except PhaseStopped as stop:
             run_logger().error("%s", stop)
         except TerminationSignal:
-            run.journal.append("teardown", "note", text=f"The run's process was told to end at {where_it_ended(run)}.")
+            run.journal.append(
+                "teardown",
+                "note",
+                text=f"The run's process was told to end at {where_it_ended(run.journal.read()[0])}.",
+            )
             stop_all_load(run)
             # A worker that cancels gives 30 s until SIGKILL, too few for a destroy: its hook does the rest.
             handed_over = is_cancelling(run)

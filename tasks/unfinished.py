@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from blocks.models.checklist import CHECKLIST, PHASES
 from blocks.models.event import Event
 from blocks.models.verdict import Verdict
 from blocks.perf_environment import PerfEnvironment
 from tasks.clients.journal import Journal
 from tasks.run import Run
-
-_ENDINGS = {"collect", "teardown", "report"}
 
 
 @dataclass(frozen=True)
@@ -73,15 +70,6 @@ def _unfinished(events: tuple[Event, ...]) -> str:
     if not any(event.kind == "run_closed" for event in events):
         return "it has no report"
     return ""
-
-
-def where_it_ended(run: Run) -> str:
-    """Return the check at which a run ended early: the first one of its last phase that was not made."""
-    events = run.journal.read()[0]
-    phases = [event.phase for event in events if event.kind == "phase_started" and event.phase not in _ENDINGS]
-    made = {event.data.get("id") for event in events if event.kind == "check"}
-    begun = PHASES.index(phases[-1]) if phases else 0
-    return next((item.id for item in CHECKLIST if PHASES.index(item.phase) >= begun and item.id not in made), "its end")
 
 
 def finished(run: Run) -> bool:

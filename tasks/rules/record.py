@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from blocks.models.checklist import CHECKLIST, ChecklistItem
+from blocks.models.checklist import CHECKLIST, PHASES, ChecklistItem
 from blocks.models.errors import NoData
 from blocks.models.event import Event
 from blocks.models.record import (
@@ -30,6 +30,8 @@ from blocks.models.record import (
 from blocks.models.verdict import Verdict, worst
 
 _GOING_ON = {"resume", "throttle"}
+_ENDINGS = {"collect", "teardown", "report"}
+_BAD = {Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE}
 
 
 def fold(events: Iterable[Event], unreadable_lines: int = 0) -> Record:
@@ -47,12 +49,13 @@ def fold(events: Iterable[Event], unreadable_lines: int = 0) -> Record:
     if opened is None:
         raise NoData("The journal has no line that opens a run; without it there is no record to make.")
     left_out = frozenset(opened.data.get("left_out", ()))
-    unfinished = _unfinished(known)
-    not_reached = f"Not reached: {_why_not_reached(known, unfinished)}"
-    checks = tuple(_check(item, known, left_out, not_reached) for item in CHECKLIST)
+    unfinished = find_unfinished(known)
     breaches = _breaches(known)
     decisions = tuple(Decision(**{**event.data, "answered": event.at}) for event in known if event.kind == "decision")
-    verdict, reason = _verdict(checks, left_out, breaches, decisions)
+    halted = _halted(breaches, decisions)
+    not_reached = f"Not reached: {_why_not_reached(known, unfinished, halted)}"
+    checks = tuple(_check(item, known, left_out, not_reached) for item in CHECKLIST)
+    verdict, reason = _verdict(checks, left_out, breaches, halted, _ended_by(breaches, decisions))
     closed = _last(known, "run_closed")
     return Record(
         run_id=opened.data["run_id"],
@@ -88,14 +91,28 @@ def unimplemented(record: Record) -> int:
     return sum(not check.implemented for check in record.checks)
 
 
+def where_it_ended(events: Iterable[Event]) -> str:
+    """Return where a run ended early: the first check without a verdict of the phase that did not end, or of the next one."""
+    known = tuple(events)
+    if open_phase := find_unfinished(known):
+        return open_phase.check or f"the end of its {open_phase.phase} phase"
+    opened = next((event for event in known if event.kind == "run_opened"), None)
+    behind = {event.phase for event in known if event.kind == "phase_started"}
+    behind |= set(opened.data.get("left_out", ())) if opened else set()
+    following = next((phase for phase in PHASES if phase not in behind), None)
+    return _order(following)[0] if following else "its end"
+
+
 def _verdict(
-    checks: tuple[Check, ...], left_out: frozenset[str], breaches: tuple[Breach, ...], decisions: tuple[Decision, ...]
+    checks: tuple[Check, ...],
+    left_out: frozenset[str],
+    breaches: tuple[Breach, ...],
+    halted: Decision | None,
+    ended_by: Breach | None,
 ) -> tuple[Verdict, str]:
     counted = [check for check in checks if check.implemented and check.phase not in left_out]
     verdict = worst(check.verdict for check in counted)
-    halted = next((decision for decision in _since_gone_on(decisions) if decision.answer == "halt"), None)
-    ended_by = _ended_by(breaches, decisions)
-    if halted is not None and ended_by is None:
+    if halted is not None:
         return worst([verdict, Verdict.FAIL]), f"{halted.by} halted: {halted.asked}"
     if verdict is Verdict.PASS:
         judged = sum(check.verdict is not Verdict.PENDING for check in counted)
@@ -119,6 +136,13 @@ def _verdict(
     if culprit is None:
         return verdict, "the run's form left out every phase"
     return verdict, f"{culprit.id}: {culprit.detail}"
+
+
+def _halted(breaches: tuple[Breach, ...], decisions: tuple[Decision, ...]) -> Decision | None:
+    """Return the decision that ended the run; none when a breach did."""
+    if _ended_by(breaches, decisions) is not None:
+        return None
+    return next((decision for decision in _since_gone_on(decisions) if decision.answer == "halt"), None)
 
 
 def _since_gone_on(decisions: tuple[Decision, ...]) -> tuple[Decision, ...]:
@@ -154,17 +178,32 @@ def _check(item: ChecklistItem, events: tuple[Event, ...], left_out: frozenset[s
     return Check(**base, verdict=Verdict.NOT_RUN, detail=not_reached)
 
 
-def _why_not_reached(events: tuple[Event, ...], unfinished: Unfinished | None) -> str:
+def _why_not_reached(events: tuple[Event, ...], unfinished: Unfinished | None, halted: Decision | None) -> str:
     if not any(event.kind in {"run_closed", "teardown"} for event in events):
         return "not yet."
+    if unfinished and unfinished.phase not in _ENDINGS:
+        return _broken_off(unfinished)
+    if halted is not None:
+        return f"{halted.by} halted: {halted.asked}"
+    # What fails after the run's work is over did not stop it.
     for event in events:
-        if event.kind == "check" and event.data.get("verdict") in {Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE}:
+        if event.kind == "check" and event.data.get("verdict") in _BAD and not _made_at_the_end(event.data["id"]):
             return f"the run stopped after {event.data['id']}."
     if unfinished:
-        return f"the run {'was interrupted' if unfinished.interrupted else 'died'} in its {unfinished.phase} phase."
+        return _broken_off(unfinished)
     # Who took a dead run over says at which check it died.
-    notes = [str(event.data["text"]) for event in events if event.kind == "note" and event.phase == "teardown"]
-    return notes[0] if notes else "the run ended before it."
+    return next(
+        (str(event.data["text"]) for event in events if event.kind == "note" and event.data.get("taken_over")),
+        "the run ended before it.",
+    )
+
+
+def _made_at_the_end(check_id: str) -> bool:
+    return check_id in _MADE_IN["collect"] or check_id.partition(".")[0] in _ENDINGS
+
+
+def _broken_off(unfinished: Unfinished) -> str:
+    return f"the run {'was interrupted' if unfinished.interrupted else 'died'} in its {unfinished.phase} phase."
 
 
 def _stages(events: tuple[Event, ...]) -> tuple[Stage, ...]:
@@ -243,20 +282,23 @@ _MADE_IN = {
 }  # fmt: skip
 
 
-def _unfinished(events: tuple[Event, ...]) -> Unfinished | None:
-    """Return where the run is, or died."""
+def _order(phase: str) -> tuple[str, ...]:
+    return _MADE_IN.get(phase) or tuple(item.id for item in CHECKLIST if item.phase == phase)
+
+
+def find_unfinished(events: tuple[Event, ...]) -> Unfinished | None:
+    """Return where the run is, or died; None between two phases and after the last one."""
     phase = _open_phase(events)
     if phase is None:
         return None
     begun = next(at for at, event in enumerate(events) if (event.kind, event.phase) == ("phase_started", phase))
     made = {event.data.get("id") for event in events[begun:] if event.kind == "check"}
     of_phase = [event for event in events if event.phase == phase]
-    order = _MADE_IN.get(phase) or tuple(item.id for item in CHECKLIST if item.phase == phase)
     started = [int(event.data["number"]) for event in events if event.kind == "stage_started"]
     ended = {int(event.data["number"]) for event in events if event.kind == "stage_ended"}
     return Unfinished(
         phase=phase,
-        check=next((id_ for id_ in order if id_ not in made), None),
+        check=next((id_ for id_ in _order(phase) if id_ not in made), None),
         stage=started[-1] if phase == "ramp" and started and started[-1] not in ended else None,
         last_line=max(event.at for event in of_phase),
         interrupted=any(event.data.get("interrupted") for event in of_phase),

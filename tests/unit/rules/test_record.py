@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from blocks.models.checklist import CHECKLIST, PHASES
 from blocks.models.errors import NoData
-from blocks.models.event import Event
+from blocks.models.event import Event, Kind
 from blocks.models.record import Record
 from blocks.models.verdict import Verdict
-from tasks.rules.record import fold, unimplemented
+from tasks.rules.record import fold, unimplemented, where_it_ended
 
 from .journals import COUNTED, START, all_passed, breach, check, event, opened
 
@@ -231,3 +231,72 @@ def test_a_decision_was_answered_when_its_line_was_written() -> None:
     said = {"asked": "Go on?", "answer": "go", "by": "Ada", "waited_seconds": 1.0}
     record = fold([opened(), event("decision", 40, **said), event("decision", 50, **said, answered=None)])
     assert [item.answered for item in record.decisions] == [START + timedelta(seconds=at) for at in (40, 50)]
+
+
+def _in(phase: str, kind: Kind, **data: object) -> Event:
+    return event(kind, 60).model_copy(update={"phase": phase, "data": data})
+
+
+_TORN_DOWN = _in(
+    "teardown", "teardown", verdict="PASS", clean=True, destroyed=0, leftover=[], ecr_deleted=[], seconds=1.0
+)
+_KILLED_IN_THE_RAMP = [opened(), _in("ramp", "phase_started"), check("ramp.tabs")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        (
+            [*_KILLED_IN_THE_RAMP, check("collect.results", Verdict.FAIL, "the host is gone"), _TORN_DOWN],
+            "the run died in its ramp phase.",
+        ),
+        (
+            [
+                opened(),
+                event("decision", asked="Apply the plan?", answer="halt", by="Ada", waited_seconds=2.0),
+                _in("teardown", "note", text="Swept: Terraform left nothing."),
+                _TORN_DOWN,
+            ],
+            "Ada halted: Apply the plan?",
+        ),
+        ([opened(), check("smoke.run", Verdict.FAIL, "exit code 99"), _TORN_DOWN], "the run stopped after smoke.run."),
+        ([opened(), check("teardown.sweep", Verdict.FAIL, "a volume"), _TORN_DOWN], "the run ended before it."),
+        ([opened(), check("ramp.stage_notes", Verdict.FAIL, "none"), _TORN_DOWN], "the run ended before it."),
+        (
+            [
+                opened(),
+                _in("teardown", "note", text="Taken down without a lease: silence."),
+                _in("teardown", "note", text="The run ended at smoke.run.", taken_over="janitor"),
+                _TORN_DOWN,
+            ],
+            "The run ended at smoke.run.",
+        ),
+    ],
+)
+def test_a_check_that_was_not_reached_says_what_ended_the_run(lines: list[Event], why: str) -> None:
+    record = fold(lines)
+    assert next(item.detail for item in record.checks if item.id == "ramp.abort") == f"Not reached: {why}"
+
+
+@pytest.mark.parametrize(
+    ("lines", "where"),
+    [
+        ([], "preflight.identity"),
+        ([opened(), _in("preflight", "phase_started"), _in("preflight", "phase_ended")], "provision.apply"),
+        # ramp.recording, the next of the checklist, is made by the collect phase.
+        ([*_KILLED_IN_THE_RAMP, check("ramp.launch")], "ramp.abort"),
+        ([opened("ramp"), *(_in(phase, "phase_started") for phase in PHASES[:3])], "preflight.identity"),
+        (
+            [opened("ramp"), *(_in(at, kind) for at in PHASES[:3] for kind in ("phase_started", "phase_ended"))],
+            "collect.results",
+        ),
+        (
+            [opened(), *(_in(at, "phase_started") for at in PHASES), *(_in(at, "phase_ended") for at in PHASES)],
+            "its end",
+        ),
+    ],
+)
+def test_where_a_run_ended_is_the_check_that_its_record_names(lines: list[Event], where: str) -> None:
+    assert where_it_ended(lines) == where
+    unfinished = fold(lines).unfinished if lines else None
+    assert unfinished is None or unfinished.check == where
