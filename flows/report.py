@@ -16,9 +16,10 @@ from pydantic import Field
 
 from blocks.models.errors import RampartError
 from flows.phase import in_a_sentence, phase_of
-from tasks.report import is_closed, render_again, render_run, write_report
+from tasks.report import render_again, render_run, write_report
 from tasks.run import Run, open_known_run
 from tasks.store import store_report
+from tasks.unfinished import is_closed
 
 
 @flow(name="report", flow_run_name="report of {environment}")
@@ -32,7 +33,7 @@ def report(
 ) -> State[Any]:
     """Fill the team's report, write record.json and the manifest, render report.md and report.html.
 
-    A run that was reported on before is rendered again from its journal and evidence, without a new line in the journal.
+    A run that was reported on since its last teardown is rendered again from its journal and evidence, without a new line in the journal.
 
     Args:
         run_id: The run to report on: the flow-run id of its performance-run.
@@ -43,7 +44,7 @@ def report(
 
 
 def _report(run: Run) -> State[Any]:
-    if is_closed(run):
+    if is_closed(run.journal.read()[0]):
         return Completed(message=f"rendered again: {render_again(run)}")
     with phase_of(run, "report") as opened:
         write_report(run)

@@ -21,12 +21,12 @@ from flows.approvals import ask_whether_to_keep
 from flows.collect import collect
 from flows.phase import in_a_sentence, phase_of
 from tasks.checks import PhaseStopped
-from tasks.ending import closed, deaf_to_interrupts, end_keep, ending, teardowns
+from tasks.ending import deaf_to_interrupts, end_keep, ending, teardowns
 from tasks.load import stop_all_load
 from tasks.log import run_logger
 from tasks.run import Run, find_run, reopen_run
 from tasks.teardown import list_left, release_forgotten, tear_down
-from tasks.unfinished import drop_half_written, finished
+from tasks.unfinished import drop_half_written, finished, is_closed
 
 # Evidence has its own time limit, so that it never keeps a bill running. A 10,000-user ramp's samples are fetched in less.
 _EVIDENCE_S = 600.0
@@ -109,7 +109,7 @@ def take_over(run: Run, why: str, by: Literal["hook", "janitor"]) -> None:
         run.journal.append("teardown", "note", text=why, taken_over=by)
         drop_half_written(run)
         _tear_down_somehow(run)
-        if not closed(run):
+        if not is_closed(run.journal.read()[0]):
             _report(run)
 
 
@@ -155,7 +155,7 @@ def _report(run: Run) -> None:
         report(run.id, run.environment_name, run.profile_name, return_state=True)
     except Exception:  # noqa: BLE001 - rendered without Prefect then
         run_logger().warning("The report is rendered without Prefect", exc_info=True)
-    if not closed(run):
+    if not is_closed(run.journal.read()[0]):
         write_report(run)
 
 

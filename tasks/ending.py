@@ -102,12 +102,6 @@ def teardowns(run: Run) -> int:
     return sum(event.kind == "teardown" for event in run.journal.read()[0])
 
 
-def closed(run: Run) -> bool:
-    """Whether a report was made after the last teardown."""
-    last = next((event for event in reversed(run.journal.read()[0]) if event.kind in {"run_closed", "teardown"}), None)
-    return last is not None and last.kind == "run_closed"
-
-
 @contextmanager
 def deaf_to_interrupts() -> Iterator[None]:
     """Go on while somebody presses Ctrl-C: an ending that is broken off leaves infrastructure behind."""

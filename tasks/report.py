@@ -86,11 +86,6 @@ def render_again(run: Run) -> Path:
     return _render(run, [])
 
 
-def is_closed(run: Run) -> bool:
-    """Say whether the journal was closed: the run ended and was reported on."""
-    return any(event.kind == "run_closed" for event in run.journal.read()[0])
-
-
 def render_run(folder: Path) -> Path:
     """Render a run's report from its journal and evidence alone, the same bytes each time; returns report.html.
 

@@ -67,7 +67,7 @@ def _unfinished(events: tuple[Event, ...]) -> str:
     """Return what is missing; empty for a finished run."""
     if not is_clean(events):
         return "it was not seen to be taken down completely"
-    if not any(event.kind == "run_closed" for event in events):
+    if not is_closed(events):
         return "it has no report"
     return ""
 
@@ -95,6 +95,12 @@ def is_clean(events: tuple[Event, ...]) -> bool:
         if event.kind == "terraform" and event.data["operation"] == "apply":
             return False
     return False
+
+
+def is_closed(events: tuple[Event, ...]) -> bool:
+    """Whether a report was made after the last teardown: an earlier one names what that teardown did not leave any more."""
+    last = next((event for event in reversed(events) if event.kind in {"run_closed", "teardown"}), None)
+    return last is not None and last.kind == "run_closed"
 
 
 def drop_half_written(run: Run) -> None:

@@ -67,3 +67,11 @@ def test_what_a_teardown_left_is_said_with_what_is_missing(tmp_path: Path) -> No
     assert missing(run) == "it has no report"
     run.journal.append("report", "run_closed")
     assert missing(run) == ""
+
+
+def test_a_report_that_is_older_than_the_last_teardown_is_made_again(tmp_path: Path) -> None:
+    run = begun(tmp_path, "reported-too-early")
+    run.journal.append("teardown", "teardown", verdict="FAIL", clean=False, leftover=["vpc vpc-1"])
+    run.journal.append("report", "run_closed")
+    run.journal.append("teardown", "teardown", verdict="PASS", clean=True, leftover=[])
+    assert [item.why for item in unfinished_runs(run.environment, "perf")] == ["it has no report"]
