@@ -246,8 +246,7 @@ def _destroy(run: Run) -> None:
             if event.get("type") == "apply_complete" and event["hook"]["action"] == "delete":
                 destroyed.append(event["hook"]["resource"]["addr"])
 
-        account_of(run).require(run.environment.account_id)
-        terraform.destroy(run.id, follow)
+        terraform.destroy(run.id, follow, before=lambda: account_of(run).require(run.environment.account_id))
         run.journal.append("teardown", "terraform", operation="destroy", destroyed=len(destroyed))
         left = terraform.state_addresses()
         if left:

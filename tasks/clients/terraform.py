@@ -22,7 +22,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from blocks.models.errors import Failed, Refused
+from blocks.models.errors import Failed, Refused, Unavailable
 from tasks.clients.processes import Completed, DetachedCommand, run_command
 from tasks.rules.ownership import Ownership, StateHolds, judge_state, read_state
 
@@ -151,30 +151,42 @@ class Terraform:
             timeout_s,
         )
 
-    def destroy(self, run_id: str, on_event: Callable[[dict[str, Any]], None], timeout_s: float = 1800.0) -> None:
+    def destroy(
+        self,
+        run_id: str,
+        on_event: Callable[[dict[str, Any]], None],
+        timeout_s: float = 1800.0,
+        before: Callable[[], None] = lambda: None,
+    ) -> None:
         """Destroy everything in the state, adopting a Terraform of this run that still lives.
 
         Args:
             run_id: the run whose tag the state's resources must carry.
             on_event: gets Terraform's JSON events as they come, an adopted destroy's too.
             timeout_s: for each Terraform that is waited for.
+            before: asked before each try; what it raises is treated as Terraform's own error is.
 
         Raises:
             Failed: it failed every time; says the last error.
+            Unavailable: something did not answer any time, or Terraform did not end in time.
             StateUnreadable: there is no state to destroy by; the file is kept in the run's folder.
             StateOfAnotherRun: nothing was destroyed.
         """
         ended: tuple[Span, ...] = ()
+        began = time.monotonic()
         for pause in (*_PAUSES_S, None):
             try:
+                before()
                 self.adopt(on_event, timeout_s)
                 ended = self._ended()
                 if self._require_own_state(run_id):
                     self._destroy(on_event, timeout_s)
             except (StateUnreadable, StateOfAnotherRun):
                 raise
-            except Failed as error:
-                if pause is None:
+            except (Failed, Unavailable) as error:
+                # A Terraform that had all its time is not waited for again.
+                late = isinstance(error, Unavailable) and time.monotonic() - began > timeout_s
+                if pause is None or late:
                     raise
                 if not (isinstance(error, StateLocked) and self._break_stale(error.lock, ended)):
                     time.sleep(pause)

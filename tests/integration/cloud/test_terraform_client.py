@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
+from blocks.models.errors import Unavailable
 from tasks.clients.terraform import StateLocked, StateOfAnotherRun, StateUnreadable, Terraform
 from tasks.rules.ownership import Ownership
 from tests.integration.cloud.conftest import ROOT
@@ -267,3 +268,22 @@ def test_the_lock_of_somebody_else_is_not_broken(tmp_path: Path, who: str, monke
             terraform.destroy(RUN, ignore)
         assert httpx.request("LOCK", address, content="{}").status_code == 423
         assert terraform.state_addresses() != ()
+
+
+def test_what_does_not_answer_before_a_destroy_is_asked_again_and_never_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.clients.terraform._PAUSES_S", (0.1,))
+    terraform = module(tmp_path)
+    applied(terraform)
+    silent = [True, True, True, False]
+
+    def before() -> None:
+        if silent.pop(0):
+            raise Unavailable("STS did not answer.")
+
+    with pytest.raises(Unavailable, match="STS did not answer"):
+        terraform.destroy(RUN, ignore, before=before)
+    assert terraform.state_addresses() != ()
+    terraform.destroy(RUN, ignore, before=before)
+    assert (silent, terraform.state_addresses()) == ([], ())
