@@ -20,7 +20,6 @@ from blocks.models.verdict import Verdict
 from flows.approvals import ask_whether_to_keep
 from flows.collect import collect
 from flows.phase import in_a_sentence, phase_of
-from tasks.checks import PhaseStopped
 from tasks.ending import deaf_to_interrupts, end_keep, ending, teardowns
 from tasks.load import stop_all_load
 from tasks.log import run_logger
@@ -178,22 +177,24 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m flows.teardown RUN_DIR\n")
         return 2
+    by = "python -m flows.teardown"
     try:
         run = reopen_run(Path(arguments[0]))
-        with (
-            deaf_to_interrupts(),
-            ending(run, meanwhile=lambda: end_keep(run, "python -m flows.teardown")),
-            phase_of(run, "teardown") as opened,
-        ):
-            tear_down(run)
-        from tasks.report import write_report  # noqa: PLC0415 - after the teardown, as above
+        with deaf_to_interrupts(), ending(run, meanwhile=lambda: end_keep(run, by)) as finished_elsewhere:
+            if finished_elsewhere:
+                outcome = _outcome(run)
+            else:
+                with phase_of(run, "teardown") as opened:
+                    tear_down(run)
+                outcome = opened.outcome
+            from tasks.report import render_again, write_report  # noqa: PLC0415 - after the teardown, as above
 
-        page = write_report(run)
-    except (RampartError, PhaseStopped) as error:
+            page = render_again(run) if is_closed(run.journal.read()[0]) else write_report(run)
+    except RampartError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     sys.stdout.write(f"{page}\n")
-    return 0 if opened.outcome.is_completed() else 1
+    return 0 if outcome.is_completed() else 1
 
 
 if __name__ == "__main__":

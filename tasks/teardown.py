@@ -46,11 +46,12 @@ def tear_down(run: Run) -> None:
 
     Raises:
         PhaseStopped: something is left, or could not be looked for; the checks name it.
+        Failed: another machine takes the run down; nothing was done beside it.
     """
     began = time.monotonic()
     give_back_reserve(run)
     problems: list[str] = []
-    with _leased(run, problems) as ours:
+    with _leased(run) as ours:
         _try(run, problems, _stop_load)
         registries = _try(run, problems, _registries) or []
         undestroyed: list[str] = []
@@ -123,11 +124,14 @@ def _try(run: Run, problems: list[str], step: Callable[[Run], Any]) -> Any:  # n
 
 
 @contextlib.contextmanager
-def _leased(run: Run, problems: list[str]) -> Iterator[bool]:
+def _leased(run: Run) -> Iterator[bool]:
     """Hold the lease of the run's environment while it is taken down; yields whether Terraform's state is this run's.
 
     The run's own process holds it already. Anybody else takes the next epoch, so that the run's process, should it
     still live, makes nothing more. While Prefect does not answer, the lock of the run's ending alone serialises.
+
+    Raises:
+        Failed: another machine's teardown holds it, or others are quicker each time.
     """
     if _holds(run):
         yield True
@@ -141,10 +145,6 @@ def _leased(run: Run, problems: list[str]) -> Iterator[bool]:
     except Unavailable as error:
         run.journal.append("teardown", "note", text=f"Taken down without a lease: {error}")
         yield True
-        return
-    except RampartError as error:
-        problems.append(str(error))
-        yield False
         return
     with renewing(held):
         yield True

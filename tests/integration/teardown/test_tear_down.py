@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import VariableCreate
 
+from blocks.models.errors import Failed
 from blocks.models.lease import Lease, LeaseState
 from tasks.checks import PhaseStopped
 from tasks.infrastructure import terraform_of
 from tasks.lease import newest, state_of, take
+from tasks.rules.lease import variable_name
 from tasks.run import Run
 from tasks.teardown import tear_down
 from tasks.unfinished import is_clean
@@ -116,3 +121,20 @@ def test_what_the_run_made_is_left_over_although_an_apply_by_hand_took_its_tags_
     assert last(run, "teardown")["leftover"] == [f"{made} in Terraform's state, without the run's tag"]
     assert not is_clean(run.journal.read()[0])
     assert lease_of(run)[0] is LeaseState.STALE
+
+
+def test_beside_another_machines_teardown_nothing_is_destroyed_swept_or_judged(run: Run) -> None:
+    applied_by_the_run(run)
+    elsewhere = Lease(
+        run_id=run.id, owner="o", host="elsewhere", taken=datetime.now(UTC),
+        expires=datetime.now(UTC) + timedelta(minutes=10), purpose="teardown",
+    )  # fmt: skip
+    with get_client(sync_client=True) as client:
+        value = elsewhere.model_dump(mode="json")
+        client.create_variable(VariableCreate(name=variable_name(run.environment_name, 1), value=value))
+    with pytest.raises(
+        Failed, match=r"Another machine takes this run down: .* Wait for it, or start teardown again later"
+    ):
+        tear_down(run)
+    assert {event.kind for event in run.journal.read()[0]} == {"run_opened"}
+    assert lease_of(run)[1] == elsewhere
