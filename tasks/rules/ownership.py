@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class StateHolds(BaseModel):
-    """What a state holds, without any value of it: values can be secret."""
+    """What a state holds, without any value of it but ids: values can be secret."""
 
     model_config = ConfigDict(frozen=True)
 

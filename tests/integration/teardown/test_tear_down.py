@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,19 @@ def test_a_run_is_clean_only_when_terraforms_state_is_empty_too(run: Run, monkey
     tear_down(run)
     assert is_clean(run.journal.read()[0])
     assert lease_of(run)[0] is LeaseState.FREE
+
+
+def test_what_a_sweep_could_not_see_is_named_in_the_record_and_the_lease(run: Run) -> None:
+    assert take(run, None, 10) is not None
+    elsewhere = replace(run, environment=run.environment.model_copy(update={"account_id": "123456789012"}))
+    with pytest.raises(PhaseStopped, match=r"wanted is 123456789012\. Nothing was deleted"):
+        tear_down(elsewhere)
+    assert (last(run, "teardown")["leftover"], last(run, "teardown")["ecr_deleted"]) == (
+        ["what the sweep could not see"],
+        [],
+    )
+    state, lease = lease_of(run)
+    assert (state, lease.leftover) == (LeaseState.STALE, ("what the sweep could not see",))
 
 
 def test_what_terraform_could_not_destroy_is_destroyed_again_after_the_sweep(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from prefect.types import MAX_VARIABLE_VALUE_LENGTH, check_variable_value
 
@@ -78,6 +78,7 @@ def test_an_environment_is_read_out_of_a_variables_name() -> None:
     assert environment_of("rampart_hold_perf") is None
 
 
+@example(["x" * 300] * 30)
 @given(st.lists(st.text(min_size=1, max_size=400), max_size=60))
 def test_a_lease_names_as_much_of_what_is_left_as_a_variable_holds(leftover: list[str]) -> None:
     full = with_leftover(lease(), leftover, MAX_VARIABLE_VALUE_LENGTH)
