@@ -216,16 +216,7 @@ class Terraform:
 
     def state_addresses(self) -> tuple[str, ...]:
         """Return the addresses in the state; empty after a complete destroy, or before the first apply."""
-        if not self._initialised:
-            return ()
-        completed = self._run("state", "list", "-no-color", timeout_s=60.0, good=(0, 1))
-        if completed.code == 1 and "No state file was found" not in completed.stderr:
-            raise _state_error(completed)
-        return tuple(
-            line
-            for line in completed.stdout.splitlines()
-            if line and not line.startswith("data.") and ".data." not in line
-        )
+        return self.state_holds().addresses
 
     def ownership(self, run_id: str) -> tuple[Ownership, str]:
         """Say whose the resources in the state are, and why.

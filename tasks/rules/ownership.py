@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -16,6 +17,8 @@ class StateHolds(BaseModel):
 
     resources: int
     """Managed resources, of any kind."""
+    addresses: tuple[str, ...]
+    """The same as Terraform names them, such as ``module.data["eu"].aws_db_instance.main[0]``; each once."""
     untagged: int
     """Those that can be tagged and carry no run's tag: no run made them."""
     runs: frozenset[str]
@@ -39,10 +42,10 @@ class Ownership(StrEnum):
 
 def read_state(state: Mapping[str, Any]) -> StateHolds:
     """Read what ``terraform state pull`` prints; empty before the first apply."""
+    managed = [resource for resource in state.get("resources", ()) if resource.get("mode") == "managed"]
     instances: list[tuple[str, Mapping[str, Any]]] = [
         (str(resource.get("type", "")), instance.get("attributes") or {})
-        for resource in state.get("resources", ())
-        if resource.get("mode") == "managed"
+        for resource in managed
         for instance in resource.get("instances", ())
     ]
     # A resource that cannot be tagged has no tags_all; one without tags has an empty one.
@@ -50,6 +53,7 @@ def read_state(state: Mapping[str, Any]) -> StateHolds:
     runs = [str(item["tags_all"].get("rampart_run_id") or "") for _, item in taggable]
     return StateHolds(
         resources=len(instances),
+        addresses=tuple(dict.fromkeys(address for resource in managed for address in _addresses(resource))),
         untagged=runs.count(""),
         runs=frozenset(filter(None, runs)),
         ids=frozenset(f"{kind} {item['id']}" for kind, item in taggable if item.get("id")),
@@ -93,3 +97,11 @@ def judge_state(holds: StateHolds, run_id: str, *, applied: bool) -> tuple[Owner
             "Terraform. Somebody applied them by hand: destroy them with Terraform, or move them to a state of their own."
         )
     return Ownership.OWN, f"the {count} in the state are this run's"
+
+
+def _addresses(resource: Mapping[str, Any]) -> Iterator[str]:
+    """Name the instances of a resource; one that waits to be replaced has the address of its successor."""
+    name = ".".join(filter(None, (resource.get("module"), resource["type"], resource["name"])))
+    for instance in resource.get("instances", ()):
+        key = instance.get("index_key")
+        yield name if key is None else f"{name}[{json.dumps(key, ensure_ascii=False)}]"

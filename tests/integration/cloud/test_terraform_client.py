@@ -195,6 +195,29 @@ def test_a_module_that_was_never_prepared_has_nothing_to_destroy(tmp_path: Path)
     assert terraform.state_addresses() == ()
 
 
+def test_a_module_named_data_is_in_the_state_as_any_other(tmp_path: Path) -> None:
+    terraform = module(tmp_path)
+    inner = terraform.directory / "inner"
+    inner.mkdir()
+    (inner / "main.tf").write_text(
+        'resource "terraform_data" "kept" {\n  for_each = toset(["a"])\n}\n'
+        'data "terraform_remote_state" "read" {\n  backend = "local"\n  config = { path = "${path.module}/other" }\n}\n',
+        encoding="utf-8",
+    )
+    (inner / "other").write_text('{"version": 4, "terraform_version": "1.0.0", "outputs": {}}', encoding="utf-8")
+    (terraform.directory / "main.tf").write_text(
+        'terraform {\n  backend "local" {}\n}\nmodule "data" {\n  source = "./inner"\n}\n', encoding="utf-8"
+    )
+    terraform.init()
+    terraform.plan()
+    terraform.apply(ignore)
+    listed = subprocess.run(
+        ["terraform", "state", "list"], cwd=terraform.directory, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    assert listed == ["module.data.data.terraform_remote_state.read", *terraform.state_addresses()]
+    assert terraform.state_addresses() == ('module.data.terraform_data.kept["a"]',)
+
+
 @contextmanager
 def remote_state() -> Iterator[tuple[str, list[str]]]:
     """Keep a state over HTTP; gives the address and the methods that were asked for."""

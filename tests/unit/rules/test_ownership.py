@@ -18,6 +18,7 @@ def _state(*tags: dict[str, str] | None) -> dict[str, Any]:
             {
                 "mode": "managed",
                 "type": "aws_vpc",
+                "name": f"n{at}",
                 "instances": [
                     {"attributes": {"id": f"x-{at}"} | ({} if found is _UNTAGGABLE else {"tags_all": found})}
                 ],
@@ -27,14 +28,45 @@ def _state(*tags: dict[str, str] | None) -> dict[str, Any]:
     }
 
 
+def _resource(
+    name: str, *instances: dict[str, Any], module: str | None = None, mode: str = "managed"
+) -> dict[str, Any]:
+    type_, _, called = name.partition(".")
+    where = {"module": module} if module else {}
+    return where | {"mode": mode, "type": type_, "name": called, "instances": list(instances)}
+
+
 def test_a_state_is_read_without_its_data_sources_and_values() -> None:
     state = _state(_OWN, _OWN, _OTHER, _BY_HAND, {}, _UNTAGGABLE)
     state["resources"].append({"mode": "data", "instances": [{"attributes": {"tags_all": {"rampart_run_id": "r9"}}}]})
-    state["resources"].append({"mode": "managed", "instances": [{"attributes": {"tags_all": None}}, {}]})
+    state["resources"].append(_resource("aws_vpc.several", {"attributes": {"tags_all": None}}, {}))
     holds = read_state(state)
     assert (holds.resources, holds.untagged, holds.runs) == (8, 2, frozenset({"r1", "r2"}))
     # An id of what cannot be tagged may be a value, as a random string's is.
     assert holds.ids == {f"aws_vpc x-{at}" for at in range(5)}
+
+
+@pytest.mark.parametrize(
+    ("resource", "addresses"),
+    [
+        (_resource("aws_db_instance.main", {}), ("aws_db_instance.main",)),
+        # The name of a module, a type or a resource says nothing of a data source.
+        (_resource("aws_db_instance.main", {}, module="module.data"), ("module.data.aws_db_instance.main",)),
+        (_resource("aws_eip.data", {}, module="module.a.module.data"), ("module.a.module.data.aws_eip.data",)),
+        (_resource("aws_ami.linux", {}, module="module.sut", mode="data"), ()),
+        (
+            _resource("aws_eip.nat", {"index_key": 0}, {"index_key": 1}, module='module.net["eu.data."]'),
+            ('module.net["eu.data."].aws_eip.nat[0]', 'module.net["eu.data."].aws_eip.nat[1]'),
+        ),
+        (_resource("aws_eip.nat", {"index_key": 'a"b'}), ('aws_eip.nat["a\\"b"]',)),
+        (_resource("aws_eip.nat", {}, {"deposed": "0a1b"}), ("aws_eip.nat",)),
+        (_resource("aws_eip.nat"), ()),
+    ],
+)
+def test_what_a_state_holds_is_named_as_terraform_names_it(
+    resource: dict[str, Any], addresses: tuple[str, ...]
+) -> None:
+    assert read_state({"resources": [resource]}).addresses == addresses
 
 
 @pytest.mark.parametrize(
