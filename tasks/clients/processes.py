@@ -109,9 +109,10 @@ def _end(process: subprocess.Popen[str]) -> None:
         return
 
 
-# Writes who it is before anything else, so that a command whose starter died right away is known too.
+# Writes who it is before anything else, so that a command whose starter died right away is known too. One that nobody
+# could adopt is not run; 125 is what env and timeout end with when they themselves fail.
 _WRAPPER = """trap : INT TERM HUP
-echo "$$ $(cut -d' ' -f22 /proc/$$/stat)" > "$0/pid.part"; mv "$0/pid.part" "$0/pid"
+echo "$$ $(cut -d' ' -f22 /proc/$$/stat)" > "$0/pid.part" && mv "$0/pid.part" "$0/pid" || exit 125
 "$@"; code=$?
 echo "$code" > "$0/exit.part"; mv "$0/exit.part" "$0/exit"
 """
@@ -135,7 +136,7 @@ class DetachedCommand:
         """Start it; its output goes to ``log``.
 
         Raises:
-            Failed: the folder's command still runs.
+            Failed: the folder's command still runs, or its folder takes no files: nothing was run.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "lock").open("w") as lock:
@@ -156,6 +157,10 @@ class DetachedCommand:
                 )
             while not (self.folder / "pid").exists() and process.poll() is None:
                 time.sleep(0.005)
+            if not self.started:
+                raise Failed(
+                    f"{argv[0]} was not started, because {self.folder} takes no files; free space on the worker's disk."
+                )
 
     @property
     def started(self) -> bool:

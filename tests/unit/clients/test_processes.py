@@ -148,6 +148,15 @@ def test_a_detached_program_that_is_missing_ends_with_127(tmp_path: Path) -> Non
     assert command.wait(20) == 127
 
 
+def test_a_command_that_nobody_could_adopt_is_not_run(tmp_path: Path) -> None:
+    command = DetachedCommand(tmp_path / "job")
+    # As on a full disk: what the command writes of itself cannot be written.
+    (tmp_path / "job" / "pid.part").mkdir(parents=True)
+    with pytest.raises(Failed, match=r"touch was not started, because .*/job takes no files; free space"):
+        command.start(["touch", "ran"], cwd=tmp_path, environment={})
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_folder_can_be_used_again(tmp_path: Path) -> None:
     command = DetachedCommand(tmp_path / "job")
     for code in (3, 0):
