@@ -9,6 +9,7 @@ Refused
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import hashlib
 import json
@@ -30,6 +31,8 @@ from tasks.rules.ownership import Ownership, StateHolds, judge_state, read_state
 _PAUSES_S = (2.0, 10.0)
 # Waiting for a state lock that another Terraform may hold.
 _LOCK_TIMEOUT = "60s"
+# How long an interrupted plan is waited for; a cancelled flow has 30 s in all.
+_PLAN_ENDS_S = 20.0
 
 
 class StateUnreadable(Failed):
@@ -118,12 +121,31 @@ class Terraform:
         self._run("init", "-no-color", timeout_s=180.0)
 
     def plan(self) -> dict[str, Any]:
-        """Save a plan and return it as Terraform's JSON. It holds sensitive values: never write it anywhere."""
-        self._run(
-            "plan", "-no-color", "-detailed-exitcode", f"-out={self.plan_file}", f"-parallelism={self.parallelism}",
-            f"-lock-timeout={self.lock_timeout}", *self.variables,
-            timeout_s=600.0, good=(0, 2),
-        )  # fmt: skip
+        """Save a plan and return it as Terraform's JSON. It holds sensitive values: never write it anywhere.
+
+        A plan that is not waited for any more is interrupted, and never killed: it holds the state's lock.
+
+        Raises:
+            Failed: Terraform ended with an error; says its first one.
+            Unavailable: it has not ended in time.
+        """
+        arguments = [
+            "plan",
+            "-json",
+            "-detailed-exitcode",
+            f"-out={self.plan_file}",
+            f"-lock-timeout={self.lock_timeout}",
+            f"-parallelism={self.parallelism}",
+            *self.variables,
+        ]
+        try:
+            self._detached("plan", arguments, lambda _: None, 600.0, good=(0, 2))
+        except BaseException:
+            plan = DetachedCommand(self.work / "plan")
+            plan.interrupt()
+            with contextlib.suppress(Unavailable, FileNotFoundError):
+                plan.settle(_PLAN_ENDS_S)
+            raise
         self.plan_file.chmod(0o600)
         shown: dict[str, Any] = json.loads(self._run("show", "-json", str(self.plan_file), timeout_s=120.0).stdout)
         return shown
@@ -194,15 +216,16 @@ class Terraform:
                 return
 
     def adopt(self, on_event: Callable[[dict[str, Any]], None], timeout_s: float) -> None:
-        """End a live apply of this run with SIGINT and wait for it, or wait for a live destroy.
+        """End a live plan or apply of this run with SIGINT and wait for it, or wait for a live destroy.
 
         Raises:
             Unavailable: it has not ended in time.
         """
-        apply, destroy = (DetachedCommand(self.work / name) for name in ("apply", "destroy"))
-        if apply.alive():
-            apply.interrupt()
-            apply.settle(timeout_s)
+        plan, apply, destroy = (DetachedCommand(self.work / name) for name in ("plan", "apply", "destroy"))
+        for command in (plan, apply):
+            if command.alive():
+                command.interrupt()
+                command.settle(timeout_s)
         if destroy.alive():
             destroy.settle(timeout_s, _reader(on_event, []))
 
@@ -249,6 +272,7 @@ class Terraform:
         return self._run("version", timeout_s=30.0).stdout.splitlines()[0]
 
     def _run(self, *arguments: str, timeout_s: float, good: tuple[int, ...] = (0,)) -> Completed:
+        """Run a command that never holds the state's lock: one that does not end in time is killed."""
         completed = run_command(
             [self.command, *arguments], cwd=self.directory, environment=self.environment, timeout_s=timeout_s
         )
@@ -328,13 +352,18 @@ class Terraform:
         return self._run("force-unlock", "-force", lock.id, timeout_s=60.0, good=(0, 1)).code == 0
 
     def _detached(
-        self, name: str, arguments: list[str], on_event: Callable[[dict[str, Any]], None], timeout_s: float
+        self,
+        name: str,
+        arguments: list[str],
+        on_event: Callable[[dict[str, Any]], None],
+        timeout_s: float,
+        good: tuple[int, ...] = (0,),
     ) -> None:
         errors: list[str] = []
         command = DetachedCommand(self.work / name)
         command.start([self.command, *arguments], cwd=self.directory, environment=self.environment)
         code = command.wait(timeout_s, _reader(on_event, errors))
-        if code != 0:
+        if code not in good:
             first = (errors or ["no error was named"])[0]
             if lock := _lock_of(first):
                 raise StateLocked(lock)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import httpx
@@ -219,8 +219,11 @@ def test_a_module_named_data_is_in_the_state_as_any_other(tmp_path: Path) -> Non
 
 
 @contextmanager
-def remote_state() -> Iterator[tuple[str, list[str]]]:
-    """Keep a state over HTTP; gives the address and the methods that were asked for."""
+def remote_state(readable: Event | None = None) -> Iterator[tuple[str, list[str]]]:
+    """Keep a state over HTTP; gives the address and the methods that were asked for.
+
+    With an event, a read of the state takes until it is set.
+    """
     held: str | None = None
     state: bytes | None = None
     asked: list[str] = []
@@ -231,6 +234,8 @@ def remote_state() -> Iterator[tuple[str, list[str]]]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             asked.append(self.command)
             status, answer = 200, b""
+            if self.command == "GET" and readable:
+                readable.wait(60)
             if self.command == "LOCK":
                 if held:
                     status, answer = 423, held.encode()
@@ -310,3 +315,60 @@ def test_what_does_not_answer_before_a_destroy_is_asked_again_and_never_skipped(
     assert terraform.state_addresses() != ()
     terraform.destroy(RUN, ignore, before=before)
     assert (silent, terraform.state_addresses()) == ([], ())
+
+
+@contextmanager
+def slow_plan(tmp_path: Path) -> Iterator[tuple[Terraform, subprocess.Popen[bytes], Event, Callable[[], bool]]]:
+    """Plan in a worker of its own; the plan holds the lock and reads the state until the event is set.
+
+    Gives also whether the state is locked.
+    """
+    readable = Event()
+    readable.set()
+    with remote_state(readable) as (address, asked):
+        terraform = module(tmp_path, "http", settings(address))
+        readable.clear()
+        asked.clear()
+        # Half a second instead of the twenty that a command is given before it is killed.
+        program = (
+            "import sys; from pathlib import Path; from tasks.clients import processes, terraform\n"
+            "processes._GRACE_S = 0.5\n"
+            "terraform.Terraform(Path(sys.argv[1]), Path(sys.argv[2]), {}, 'terraform', 10).plan()"
+        )
+        with subprocess.Popen(
+            [sys.executable, "-c", program, terraform.directory, terraform.work],
+            cwd=ROOT,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "TF_CLI_CONFIG_FILE": os.devnull},
+        ) as worker:
+            try:
+                until(lambda: asked[:2] == ["LOCK", "GET"])
+                yield terraform, worker, readable, lambda: asked.count("LOCK") > asked.count("UNLOCK")
+            finally:
+                readable.set()
+                worker.kill()
+
+
+def test_a_plan_whose_flow_is_cancelled_gives_the_lock_back(tmp_path: Path) -> None:
+    with slow_plan(tmp_path) as (_, worker, readable, locked):
+        worker.send_signal(signal.SIGINT)
+        # Longer than a command that holds no lock is left alive.
+        time.sleep(2)
+        assert locked()
+        readable.set()
+        worker.wait(60)
+        until(lambda: not locked(), 10)
+
+
+def test_the_plan_of_a_dead_worker_is_ended_before_a_destroy(tmp_path: Path) -> None:
+    with slow_plan(tmp_path) as (terraform, worker, readable, locked):
+        worker.kill()
+        worker.wait()
+        destroying = Thread(target=terraform.destroy, args=(RUN, ignore))
+        destroying.start()
+        until((terraform.work / "plan" / "interrupted").exists)
+        assert destroying.is_alive()
+        readable.set()
+        destroying.join(60)
+        assert not locked()
+        assert "Two interrupts received" not in (terraform.work / "plan" / "log").read_text(encoding="utf-8")
