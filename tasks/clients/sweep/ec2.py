@@ -73,6 +73,7 @@ def _delete_endpoint(api: Api, resource: Resource) -> None:
 
 def _disassociate_address(api: Api, resource: Resource) -> None:
     for address in describe(api, "addresses", "allocation-id", resource.id):
+        _require_ours(api, _holders(api, "instance", address.get("InstanceId")), "instance")
         if association := address.get("AssociationId"):
             api.call("ec2", "disassociate_address", AssociationId=association)
 
@@ -83,8 +84,10 @@ def _release(api: Api, resource: Resource) -> None:
 
 def _detach_interface(api: Api, resource: Resource) -> None:
     for interface in describe(api, "network_interfaces", "network-interface-id", resource.id):
-        if attachment := interface.get("Attachment", {}).get("AttachmentId"):
-            api.call("ec2", "detach_network_interface", AttachmentId=attachment, Force=True)
+        attachment = interface.get("Attachment", {})
+        _require_ours(api, _holders(api, "instance", attachment.get("InstanceId")), "instance")
+        if identifier := attachment.get("AttachmentId"):
+            api.call("ec2", "detach_network_interface", AttachmentId=identifier, Force=True)
 
 
 def _delete_interface(api: Api, resource: Resource) -> None:
@@ -122,8 +125,11 @@ def _delete_group(api: Api, resource: Resource) -> None:
 def _disassociate_table(api: Api, resource: Resource) -> None:
     for table in describe(api, "route_tables", "route-table-id", resource.id):
         for association in table.get("Associations", ()):
-            if not association.get("Main"):
-                api.call("ec2", "disassociate_route_table", AssociationId=association["RouteTableAssociationId"])
+            if association.get("Main"):
+                continue
+            _require_ours(api, _holders(api, "subnet", association.get("SubnetId")), "subnet")
+            _require_ours(api, _holders(api, "internet gateway", association.get("GatewayId")), "internet gateway")
+            api.call("ec2", "disassociate_route_table", AssociationId=association["RouteTableAssociationId"])
 
 
 def _delete_table(api: Api, resource: Resource) -> None:
@@ -133,6 +139,7 @@ def _delete_table(api: Api, resource: Resource) -> None:
 def _detach_gateway(api: Api, resource: Resource) -> None:
     for gateway in describe(api, "internet_gateways", "internet-gateway-id", resource.id):
         for attachment in gateway.get("Attachments", ()):
+            _require_ours(api, _holders(api, "VPC", attachment["VpcId"]), "VPC")
             api.call(
                 "ec2", "detach_internet_gateway", InternetGatewayId=resource.id, VpcId=attachment["VpcId"]
             )  # fmt: skip
@@ -178,12 +185,31 @@ def _require_free(api: Api, occupants: list[dict[str, Any]], what: str) -> None:
         raise Blocked(f"{who} is in the way and does not carry the run's tag: it was not touched")
 
 
+def _require_ours(api: Api, holders: list[dict[str, Any]], what: str) -> None:
+    """Refuse to take a thing of the run away from somebody's: that would change theirs.
+
+    Raises:
+        Blocked: a holder is not the run's.
+    """
+    for item in holders:
+        if not api.owns(_tags(item)):
+            who = Resource(what, item[_IDENTIFIERS[what][0]], _name(item))
+            raise Blocked(f"{who} uses it and does not carry the run's tag: it was not touched")
+
+
+def _holders(api: Api, what: str, identifier: str | None) -> list[dict[str, Any]]:
+    """Return what there is of one id; nothing of none."""
+    listed = f"{what.lower().replace(' ', '_')}s"
+    return describe(api, listed, f"{what.lower().replace(' ', '-')}-id", identifier) if identifier else []
+
+
 _IDENTIFIERS = {
     "instance": ("InstanceId",),
     "network interface": ("NetworkInterfaceId",),
     "subnet": ("SubnetId",),
     "security group": ("GroupId",),
     "internet gateway": ("InternetGatewayId",),
+    "VPC": ("VpcId",),
 }
 
 

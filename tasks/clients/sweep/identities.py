@@ -21,11 +21,16 @@ def _find_roles(api: Api) -> dict[Resource, State]:
 
 def _loosen_role(api: Api, resource: Resource) -> None:
     role = {"RoleName": resource.id}
-    for profile in api.every("iam", "list_instance_profiles_for_role", "InstanceProfiles", **role):
-        api.call(
-            "iam", "remove_role_from_instance_profile",
-            InstanceProfileName=profile["InstanceProfileName"], **role,
-        )  # fmt: skip
+    # The run's own profiles are gone by now, or could not be deleted.
+    profiles = [
+        item["InstanceProfileName"]
+        for item in api.every("iam", "list_instance_profiles_for_role", "InstanceProfiles", **role)
+    ]
+    for name in profiles:
+        if not api.owns(_profile_tags(api, name)):
+            raise Blocked(f"it is in instance profile {name}, which does not carry the run's tag: it was not touched")
+    for name in profiles:
+        api.call("iam", "remove_role_from_instance_profile", InstanceProfileName=name, **role)
     for policy in api.every("iam", "list_attached_role_policies", "AttachedPolicies", **role):
         api.call("iam", "detach_role_policy", PolicyArn=policy["PolicyArn"], **role)
     for name in api.every("iam", "list_role_policies", "PolicyNames", **role):
@@ -38,13 +43,13 @@ def _delete_role(api: Api, resource: Resource) -> None:
 
 def _find_profiles(api: Api) -> dict[Resource, State]:
     names = [item["InstanceProfileName"] for item in api.every("iam", "list_instance_profiles", "InstanceProfiles")]
-    tagged = api.tagged(
-        names,
-        lambda name: api.call("iam", "get_instance_profile", InstanceProfileName=name)["InstanceProfile"].get(
-            "Tags", ()
-        ),
-    )
+    tagged = api.tagged(names, lambda name: _profile_tags(api, name))
     return {Resource("instance profile", name): State.PRESENT for name, _ in tagged}
+
+
+def _profile_tags(api: Api, name: str) -> list[dict[str, str]]:
+    profile = api.call("iam", "get_instance_profile", InstanceProfileName=name)["InstanceProfile"]
+    return list(profile.get("Tags", ()))
 
 
 def _loosen_profile(api: Api, resource: Resource) -> None:
@@ -70,11 +75,11 @@ def _find_policies(api: Api) -> dict[Resource, State]:
 
 def _delete_policy(api: Api, resource: Resource) -> None:
     policy = {"PolicyArn": resource.id}
-    # The run's own roles are gone by now.
+    # The run's own roles are gone by now, unless somebody uses them.
     for kind, name in (("Role", "RoleName"), ("User", "UserName"), ("Group", "GroupName")):
         for entity in api.every("iam", "list_entities_for_policy", f"Policy{kind}s", EntityFilter=kind, **policy):
             raise Blocked(
-                f"it is attached to {kind.lower()} {entity[name]}, which is not the run's: it was not touched"
+                f"it is attached to {kind.lower()} {entity[name]}, which the sweep leaves: it was not touched"
             )
     for version in api.every("iam", "list_policy_versions", "Versions", **policy):
         if not version["IsDefaultVersion"]:

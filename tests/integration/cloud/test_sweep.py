@@ -125,7 +125,58 @@ def test_a_policy_that_somebody_elses_role_uses_stays(fresh: Cloud) -> None:
     fresh.client("iam").attach_role_policy(RoleName="theirs", PolicyArn=policy)
     (left,) = [item for item in sweep(account(fresh.endpoint), ACCOUNT, RUN) if item.left]
     assert left.resource.id == policy
-    assert left.detail == "it is attached to role theirs, which is not the run's: it was not touched"
+    assert left.detail == "it is attached to role theirs, which the sweep leaves: it was not touched"
+
+
+def test_the_runs_role_in_somebodys_instance_profile_stays_there(fresh: Cloud) -> None:
+    make_one_of_each(fresh, "ours", TAGS)
+    make_one_of_each(fresh, "theirs", {})
+    iam = fresh.client("iam")
+    iam.remove_role_from_instance_profile(InstanceProfileName="theirs", RoleName="theirs")
+    iam.add_role_to_instance_profile(InstanceProfileName="theirs", RoleName="ours")
+
+    left = {item.resource.kind: item.detail for item in sweep(account(fresh.endpoint), ACCOUNT, RUN) if item.left}
+
+    assert left == {
+        "IAM role": "it is in instance profile theirs, which does not carry the run's tag: it was not touched",
+        "IAM policy": "it is attached to role ours, which the sweep leaves: it was not touched",
+    }
+    (role,) = iam.get_instance_profile(InstanceProfileName="theirs")["InstanceProfile"]["Roles"]
+    assert role["RoleName"] == "ours"
+    assert iam.list_role_policies(RoleName="ours")["PolicyNames"] == ["inline"]
+
+
+def test_what_the_run_put_on_somebodys_network_is_not_taken_off_it(fresh: Cloud) -> None:
+    ec2 = fresh.client("ec2")
+
+    def tagged(kind: str) -> list[dict[str, Any]]:
+        return [{"ResourceType": kind, "Tags": [{"Key": key, "Value": value} for key, value in TAGS.items()]}]
+
+    vpc = ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.8.0.0/24")["Subnet"]["SubnetId"]
+    (instance,) = ec2.run_instances(ImageId=IMAGE, MinCount=1, MaxCount=1, SubnetId=subnet)["Instances"]
+    theirs = instance["InstanceId"]
+    table = ec2.create_route_table(VpcId=vpc, TagSpecifications=tagged("route-table"))["RouteTable"]["RouteTableId"]
+    ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
+    gateway = ec2.create_internet_gateway(TagSpecifications=tagged("internet-gateway"))["InternetGateway"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway["InternetGatewayId"], VpcId=vpc)
+    address = ec2.allocate_address(Domain="vpc", TagSpecifications=tagged("elastic-ip"))["AllocationId"]
+    ec2.associate_address(AllocationId=address, InstanceId=theirs)
+    interface = ec2.create_network_interface(SubnetId=subnet, TagSpecifications=tagged("network-interface"))
+    card = interface["NetworkInterface"]["NetworkInterfaceId"]
+    ec2.attach_network_interface(NetworkInterfaceId=card, InstanceId=theirs, DeviceIndex=1)
+    before = everything(fresh)
+
+    swept = sweep(account(fresh.endpoint), ACCOUNT, RUN)
+
+    users = {
+        table: f"subnet {subnet}", gateway["InternetGatewayId"]: f"VPC {vpc}",
+        address: f"instance {theirs}", card: f"instance {theirs}",
+    }  # fmt: skip
+    assert {item.resource.id: item.detail for item in swept if item.left} == {
+        ours: f"{user} uses it and does not carry the run's tag: it was not touched" for ours, user in users.items()
+    }
+    assert everything(fresh) == before
 
 
 def test_what_no_rule_deletes_is_reported(fresh: Cloud) -> None:
