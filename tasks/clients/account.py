@@ -19,8 +19,8 @@ from blocks.models.errors import Failed, Refused, Unavailable
 
 _CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"max_attempts": 5, "mode": "standard"})
 # What AWS answers to credentials that it does not take, in the words of its services.
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
-_UNKNOWN = {"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidSignatureException"}
+EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+UNKNOWN = {"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidSignatureException"}
 
 
 @dataclass(frozen=True)
@@ -211,11 +211,11 @@ def sentences(call: str) -> Iterator[None]:
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "unknown")
         message = error.response.get("Error", {}).get("Message", "")
-        if code in _EXPIRED:
+        if code in EXPIRED:
             raise Failed(
                 f"The AWS credentials have expired ({call}: {code}); load new ones into the AwsCredentials block and start this again."
             ) from error
-        if code in _UNKNOWN:
+        if code in UNKNOWN:
             raise Failed(
                 f"AWS does not know the credentials ({call}: {code}); load those of the performance account into the AwsCredentials block."
             ) from error

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 
 from blocks.models.errors import Failed, RampartError, Unavailable
-from tasks.clients.account import Account, sentences
+from tasks.clients.account import EXPIRED, UNKNOWN, Account, sentences
 from tasks.clients.sweep.resources import TAG, Resource, State
 
 T = TypeVar("T")
@@ -33,12 +33,24 @@ _THROTTLED = {
 }
 _SERVER_ERROR = 500
 _FORBIDDEN = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "OperationNotPermitted"}
+# What the services whose tags are asked for one by one answer of a thing that they do not know.
+_GONE = {
+    "NoSuchEntity",
+    "RepositoryNotFoundException",
+    "ResourceNotFoundException",
+    "LoadBalancerNotFound",
+    "TargetGroupNotFound",
+}
 # Listing tags one by one, as IAM, ECR and CloudWatch Logs want it.
 _AT_ONCE = 8
 
 
 class Blocked(Failed):
-    """It will not go by trying again: somebody else's thing is in the way, or it is not allowed."""
+    """It will not go by trying again: somebody else's thing is in the way, or the credentials do not do."""
+
+
+class Gone(Failed):
+    """The thing that was asked about is not there, or not any more."""
 
 
 class Api:
@@ -59,6 +71,7 @@ class Api:
 
         Raises:
             Blocked: it is not allowed.
+            Gone: there is no such thing.
             Failed: AWS refused it.
             Unavailable: AWS did not answer.
         """
@@ -83,10 +96,20 @@ class Api:
         items: Iterable[T],
         tags_of: Callable[[T], Sequence[Mapping[str, str]] | Mapping[str, str]],
     ) -> list[tuple[T, str]]:
-        """Return the items that carry the run's tag, each with its tag Name, reading tags several at once."""
+        """Return the items that carry the run's tag, each with its tag Name, reading tags several at once.
+
+        What has vanished since it was listed, as things of other people do, carries none.
+        """
+
+        def read(item: T) -> Mapping[str, str]:
+            try:
+                return as_mapping(tags_of(item))
+            except Gone:
+                return {}
+
         listed = list(items)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            tags = [as_mapping(found) for found in pool.map(tags_of, listed)]
+            tags = list(pool.map(read, listed))
         return [
             (item, found.get("Name", ""))
             for item, found in zip(listed, tags, strict=True)
@@ -109,8 +132,10 @@ class Api:
                     return ask()
             except RampartError as error:
                 if pause is None or not _passes(error):
-                    if _code(error) in _FORBIDDEN:
+                    if _code(error) in _FORBIDDEN | EXPIRED | UNKNOWN:
                         raise Blocked(str(error)) from error
+                    if _code(error) in _GONE:
+                        raise Gone(str(error)) from error
                     raise
                 time.sleep(pause)
         raise AssertionError(call)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tasks.clients.sweep.api import Api, Kind
+from tasks.clients.sweep.api import Api, Gone, Kind
 from tasks.clients.sweep.resources import Resource, State
 
 # As many ARNs as one call for their tags takes.
@@ -19,11 +19,21 @@ def _finder(kind: str, what: str, identifier: str, called: str) -> Callable[[Api
         arns = list(items)
         tags: dict[str, Any] = {}
         for start in range(0, len(arns), _TAGS_AT_ONCE):
-            answer = api.call("elbv2", "describe_tags", ResourceArns=arns[start : start + _TAGS_AT_ONCE])
-            tags |= {item["ResourceArn"]: item["Tags"] for item in answer["TagDescriptions"]}
+            tags |= _tags(api, arns[start : start + _TAGS_AT_ONCE])
         return {Resource(kind, arn, items[arn][called]): State.PRESENT for arn in arns if api.owns(tags.get(arn, ()))}
 
     return find
+
+
+def _tags(api: Api, arns: list[str]) -> dict[str, Any]:
+    """Return tags by ARN; one that has vanished since it was listed keeps the others' from being told in the same call."""
+    try:
+        answer = api.call("elbv2", "describe_tags", ResourceArns=arns)
+    except Gone:
+        if len(arns) == 1:
+            return {}
+        return {arn: tags for one in arns for arn, tags in _tags(api, [one]).items()}
+    return {item["ResourceArn"]: item["Tags"] for item in answer["TagDescriptions"]}
 
 
 def _delete_listeners(api: Api, resource: Resource) -> None:

@@ -57,8 +57,8 @@ def find(account: Account, account_id: str, run_id: str, kind: str | None = None
     account.require(account_id)
     sweeper = _Sweeper(Api(account, run_id), 0.0)
     sweeper.look(tuple(item for item in ORDER if kind in {None, item.name}))
-    for sentence in sweeper.unseen.values():
-        raise Failed(sentence)
+    for error in sweeper.unseen.values():
+        raise Failed(str(error))
     return tuple(item.resource for item in sweeper.report(Outcome.FOUND))
 
 
@@ -99,7 +99,7 @@ class _Sweeper:
         self.patience_s = patience_s
         self.seen: set[Resource] = set()
         self.present: dict[Resource, State] = {}
-        self.unseen: dict[Kind, str] = {}
+        self.unseen: dict[Kind, RampartError] = {}
         self.reasons: dict[Resource, RampartError] = {}
 
     def look(self, kinds: tuple[Kind, ...] = ORDER) -> None:
@@ -109,23 +109,22 @@ class _Sweeper:
             try:
                 self.present |= kind.find(self.api)
             except RampartError as error:
-                self.unseen[kind] = str(error)
+                self.unseen[kind] = error
         self.seen |= self.present.keys()
 
     def delete_all(self) -> None:
-        """Delete and look again until nothing is there, or nothing more can be done."""
+        """Delete and look again until every kind was seen and nothing is there, or nothing more can be done."""
         self.look()
-        progress, rounds = time.monotonic(), 0
-        while self.present:
+        progress, rounds, deleted = time.monotonic(), 0, 0
+        while self.present or self.unseen:
             for kind in ORDER:
                 self._delete(kind)
-            before = set(self.present)
             self.look()
-            if before - self.present.keys():
-                progress, rounds = time.monotonic(), 0
+            if self._deleted() > deleted:
+                progress, rounds, deleted = time.monotonic(), 0, self._deleted()
             elif self._hopeless() or time.monotonic() - progress > self.patience_s:
                 return
-            if self.present:
+            if self.present or self.unseen:
                 time.sleep(_PAUSES_S[min(rounds, len(_PAUSES_S) - 1)])
                 rounds += 1
 
@@ -136,7 +135,7 @@ class _Sweeper:
         for kind in ORDER:
             if kind in self.unseen:
                 listing = f"aws resourcegroupstaggingapi get-resources --region {region} --tag-filters Key={TAG},Values={self.api.run_id}"
-                swept.append(Swept(Resource(kind.name, "?"), Outcome.UNSEEN, self.unseen[kind], listing))
+                swept.append(Swept(Resource(kind.name, "?"), Outcome.UNSEEN, str(self.unseen[kind]), listing))
             for resource in sorted(item for item in self.seen if item.kind == kind.name):
                 if resource in self.present:
                     by_hand = kind.by_hand.format(id=resource.id, name=resource.name, region=region)
@@ -177,8 +176,15 @@ class _Sweeper:
             time.sleep(pause)
             pause = min(2 * pause, 5.0)
 
+    def _deleted(self) -> int:
+        """Count what was seen and is gone; of a kind that cannot be looked for nobody knows."""
+        unseen = {kind.name for kind in self.unseen}
+        return sum(item not in self.present and item.kind not in unseen for item in self.seen)
+
     def _hopeless(self) -> bool:
-        return all(isinstance(self.reasons.get(resource), Blocked) for resource in self.present)
+        """Whether what is left stays as it is, however long one waits."""
+        reasons = [*(self.reasons.get(resource) for resource in self.present), *self.unseen.values()]
+        return all(isinstance(reason, Blocked) for reason in reasons)
 
     def _why(self, resource: Resource, outcome: Outcome) -> str:
         state = self.present[resource]

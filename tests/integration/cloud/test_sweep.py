@@ -1,4 +1,5 @@
 import json
+import time
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -235,6 +236,57 @@ def test_a_kind_that_cannot_be_looked_for_is_no_clean_sweep_and_does_not_keep_th
     assert [(item.resource.kind, item.left) for item in unseen] == [("IAM role", True)]
     # The role that was not seen still uses the policy.
     assert {item.kind for item in find(account(fresh.endpoint), ACCOUNT, RUN)} == {"IAM role", "IAM policy"}
+
+
+VANISHED = {
+    "iam:ListRoleTags": (404, "NoSuchEntity"),
+    "iam:GetInstanceProfile": (404, "NoSuchEntity"),
+    "iam:ListPolicyTags": (404, "NoSuchEntity"),
+    "ecr:ListTagsForResource": (400, "RepositoryNotFoundException"),
+    "logs:ListTagsForResource": (400, "ResourceNotFoundException"),
+    "elasticloadbalancing:DescribeTags": (400, "LoadBalancerNotFound"),
+}
+
+
+@pytest.mark.parametrize("operation", VANISHED)
+def test_what_vanishes_before_its_tags_are_read_does_not_hide_its_kind(fresh: Cloud, operation: str) -> None:
+    for name, tags in (("ours", TAGS), ("theirs", {})):
+        make_one_of_each(fresh, name, tags)
+    asked: list[str] = []
+
+    def once(now: str) -> tuple[int, str] | None:
+        asked.append(now)
+        return VANISHED[operation] if now == operation and asked.count(now) == 1 else None
+
+    with tampered(fresh.endpoint, once) as endpoint:
+        found = set(find(account(endpoint), ACCOUNT, RUN))
+    everything_ours = set(find(account(fresh.endpoint), ACCOUNT, RUN))
+    assert asked.count(operation) > 1
+    # Which of the two is asked for first is not fixed: what is said to have vanished may be ours.
+    assert found <= everything_ours
+    assert len(everything_ours - found) <= (0 if operation.startswith("elastic") else 1)
+
+
+def test_a_kind_that_could_not_be_looked_for_is_looked_for_again(fresh: Cloud) -> None:
+    asked: list[str] = []
+
+    def once(operation: str) -> tuple[int, str] | None:
+        asked.append(operation)
+        return (400, "ServiceFailure") if operation == "iam:ListRoles" and asked.count(operation) == 1 else None
+
+    with tampered(fresh.endpoint, once) as endpoint:
+        assert sweep(account(endpoint), ACCOUNT, RUN) == ()
+    assert asked.count("iam:ListRoles") == 2
+
+
+def test_a_kind_that_is_forbidden_is_not_waited_for(fresh: Cloud) -> None:
+    began = time.monotonic()
+    with tampered(
+        fresh.endpoint, lambda asked: (403, "AccessDenied") if asked == "iam:ListRoles" else None
+    ) as endpoint:
+        swept = sweep(account(endpoint), ACCOUNT, RUN, patience_s=300)
+    assert outcomes(swept) == {Outcome.UNSEEN: 1}
+    assert time.monotonic() - began < 60
 
 
 def test_credentials_of_another_account_delete_nothing(fresh: Cloud) -> None:
