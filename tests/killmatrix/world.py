@@ -21,6 +21,7 @@ from deployments.rehearsal import layout
 from deployments.rehearsal.processes import alive, answers, start
 from deployments.rehearsal.stack import Stack, load, start_worker, write
 from tasks.clients.journal import Journal
+from tests.killmatrix.belongings import left_in
 from tests.rehearsal.standing import Prefect
 
 _POLL_S = 0.25
@@ -156,32 +157,8 @@ class World:
         return bool(self.prefect.ask("GET", f"/flow_runs/{run_id}")["state"]["type"] != "PAUSED")
 
     def left(self) -> list[str]:
-        """What carries the run's tag in the account: asked of the tagging API and of each service that tags miss."""
-        found = [item["ResourceARN"] for item in self._tagged() if not self._is_ghost(item["ResourceARN"])]
-        ecr = self._client("ecr")
-        found += [item["repositoryName"] for item in ecr.describe_repositories()["repositories"]]
-        iam = self._client("iam")
-        found += [item["RoleName"] for item in iam.list_roles()["Roles"] if not item["Path"].startswith("/aws-")]
-        ec2 = self._client("ec2")
-        found += [
-            instance["InstanceId"]
-            for reservation in ec2.describe_instances()["Reservations"]
-            for instance in reservation["Instances"]
-            if instance["State"]["Name"] != "terminated"
-        ]
-        found += [item["VpcId"] for item in ec2.describe_vpcs()["Vpcs"] if not item["IsDefault"]]
-        found += [item["KeyName"] for item in ec2.describe_key_pairs()["KeyPairs"]]
-        found += [item["AllocationId"] for item in ec2.describe_addresses()["Addresses"]]
-        return sorted(set(found))
-
-    def _tagged(self) -> list[dict[str, Any]]:
-        pages = self._client("resourcegroupstaggingapi").get_paginator("get_resources")
-        query = {"TagFilters": [{"Key": "rampart_run_id", "Values": [self.run_id]}]}
-        return [item for page in pages.paginate(**query) for item in page["ResourceTagMappingList"]]
-
-    def _is_ghost(self, arn: str) -> bool:
-        """Whether the tagging API names what EC2 itself says is terminated: it is asked by its own describe call above."""
-        return ":ec2:" in arn
+        """What is left of the run in the account: asked of each service, and of the tagging API."""
+        return left_in(self._client, self.run_id)
 
     def _client(self, service: str) -> Any:
         return boto3.client(
