@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from prefect import task
@@ -18,9 +20,6 @@ from tasks.rules.plan import PlanSummary, summarise_plan
 from tasks.run import Run
 
 REQUIRED_OUTPUTS = ("monitoring_url", "grafana_url", "jaeger_url", "sut_public_ip", "loadgen_public_ip")
-
-# Host keys by run and instance: each piece of evidence connects anew, and an instance keeps its keys.
-_HOST_KEYS: dict[tuple[str, str], str] = {}
 
 
 def terraform_of(run: Run) -> Terraform:
@@ -182,18 +181,35 @@ def _connect(run: Run, address: str, instance_output: str, number: int) -> Host:
     if access.known_hosts is None:
         ids = _output(run, instance_output)
         instance = str(ids[number]) if isinstance(ids, list) else str(ids)
-        keys = _HOST_KEYS.get((run.id, instance), "")
-        if not keys:
-            keys = account_of(run).host_keys(instance)
-        if not keys:
-            raise Unavailable(
-                f"The console output of instance {instance} holds no SSH host keys yet, and unknown hosts are rejected: "
-                "cloud-init writes them when it ends; wait for it, or set ssh.known_hosts."
-            )
-        _HOST_KEYS[run.id, instance] = keys
+        keys = _host_keys(run, instance)
     host = Host(address, access, keys)
     host.open()
     return host
+
+
+def _host_keys(run: Run, instance: str) -> str:
+    """Return an instance's host keys as known_hosts lines without a name.
+
+    They are kept in the run's folder, because an instance keeps its keys and whoever ends the run may be another process
+    whose credentials have expired: it still stops the load and fetches the evidence.
+    """
+    file = run.folder / "host_keys" / instance
+    with contextlib.suppress(FileNotFoundError):
+        return file.read_text()
+    keys = account_of(run).host_keys(instance)
+    if not keys:
+        raise Unavailable(
+            f"The console output of instance {instance} holds no SSH host keys yet, and unknown hosts are rejected: "
+            "cloud-init writes them when it ends; wait for it, or set ssh.known_hosts."
+        )
+    # Several may connect at once, and none may read half a file; a disk that is full keeps nobody from the host.
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(exist_ok=True)
+        with NamedTemporaryFile("w", dir=file.parent) as part:
+            part.write(keys)
+            part.flush()
+            os.link(part.name, file)
+    return keys
 
 
 def _output(run: Run, name: str) -> Any:  # noqa: ANN401 - an output can be anything

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import multiprocessing
 from base64 import b64encode
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import ClassVar
@@ -21,6 +25,7 @@ from blocks.models.settings import Observability, SshAccess
 from blocks.perf_environment import PerfEnvironment
 from tasks import ready
 from tasks.clients.account import Account
+from tasks.infrastructure import connect_sut
 from tasks.ready import wait_until_ready
 from tasks.run import Run
 from tests.integration.serving import serving
@@ -91,8 +96,7 @@ def run_of(folder: Path, cloud: str, access: SshAccess, timeout_s: float = 20.0)
         compose_command=(str(docker), "compose"), ready_timeout_s=timeout_s,
         observability=Observability(monitoring_url=cloud, grafana_url=cloud, jaeger_url=cloud),
     )  # fmt: skip
-    # An id of its own: host keys are kept by run and instance.
-    run = Run(folder.name, "test", "test", environment, LoadProfile())
+    run = Run("run", "test", "test", environment, LoadProfile())
     run.folder.mkdir(parents=True)
     outputs = {
         "sut_public_ip": LOCALHOST, "sut_instance_id": "i-1", "loadgen_public_ip": [LOCALHOST, LOCALHOST],
@@ -110,6 +114,23 @@ def test_hosts_engine_and_observability_that_come_late_are_waited_for(
     assert "GetConsoleOutput latest=False" not in Booting.asked
     assert all(Booting.asked.count(path) == 2 for path in ("/-/ready", "/api/health", "/api/services"))
     assert (tmp_path / "booted").exists()
+
+
+def _user_of(run: Run) -> str:
+    with closing(connect_sut(run)) as host:
+        return host.must(["id", "-un"]).strip()
+
+
+def test_another_process_connects_without_asking_ec2_for_the_host_keys(
+    tmp_path: Path, cloud: str, access: SshAccess
+) -> None:
+    run = run_of(tmp_path, cloud, access.model_copy(update={"known_hosts": None}))
+    wait_until_ready.fn(run)
+    assert sorted(file.name for file in (run.folder / "host_keys").iterdir()) == ["i-1", "i-2", "i-3"]
+    Booting.asked.clear()
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as another:
+        assert another.submit(_user_of, run).result(60) == getpass.getuser()
+    assert Booting.asked == []
 
 
 def test_after_the_time_out_it_is_said_what_is_missing(tmp_path: Path, cloud: str, access: SshAccess) -> None:
