@@ -87,10 +87,6 @@ class LoadGenerator:
         if completed.code != 0:
             raise Failed(f"k6 {name} could not be started on {self.host.address}: {completed.last_line}")
 
-    def renew_lease(self) -> None:
-        """Say that somebody still watches."""
-        self.host.must(["touch", f"{self._jobs}/lease"])
-
     def jobs(self) -> tuple[Job, ...]:
         """Return every job of the run on this host and renew the lease: one round trip.
 

@@ -238,10 +238,6 @@ class DetachedCommand:
                     )
                 time.sleep(0.1)
 
-    def log_text(self) -> str:
-        """Return everything it said."""
-        return (self.folder / "log").read_text(errors="replace")
-
     def _identity(self) -> tuple[int, int] | None:
         """Return its process id and start time in clock ticks since boot."""
         try:

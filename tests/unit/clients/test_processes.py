@@ -32,6 +32,10 @@ def _pid(command: DetachedCommand) -> int:
     return int((command.folder / "pid").read_text().split()[0])
 
 
+def _log(command: DetachedCommand) -> str:
+    return (command.folder / "log").read_text()
+
+
 def test_a_command_leaves_its_exit_code_and_both_outputs() -> None:
     done = run_command(["sh", "-c", "echo out; echo err >&2; exit 7"])
     assert done == Completed(7, "out\n", "err\n")
@@ -93,7 +97,7 @@ def test_a_detached_command_leaves_log_and_exit_code(tmp_path: Path) -> None:
     seen: list[str] = []
     assert command.wait(20, seen.append) == 5
     assert seen == ["here", str(tmp_path)]
-    assert command.log_text() == f"here\n{tmp_path}\n"
+    assert _log(command) == f"here\n{tmp_path}\n"
     assert not command.alive()
 
 
@@ -119,11 +123,11 @@ def test_an_interrupted_detached_command_writes_its_exit_code(tmp_path: Path) ->
     command = DetachedCommand(tmp_path / "job")
     script = "trap 'echo saved; exit 9' INT; echo ready; while :; do sleep 0.05; done"
     command.start(["sh", "-c", script], cwd=tmp_path, environment={})
-    _until(lambda: "ready" in command.log_text())
+    _until(lambda: "ready" in _log(command))
     command.interrupt()
     assert command.wait(20) == 9
     assert (tmp_path / "job" / "exit").read_text() == "9\n"
-    assert command.log_text().endswith("saved\n")
+    assert _log(command).endswith("saved\n")
 
 
 def test_waiting_too_long_interrupts_and_lets_it_end(tmp_path: Path) -> None:
@@ -189,7 +193,7 @@ def test_what_a_killed_starter_shell_left_running_is_still_the_command(tmp_path:
     command = DetachedCommand(tmp_path / "job")
     script = "trap 'exit 9' INT; echo ready; while :; do sleep 0.05; done"
     command.start(["sh", "-c", script], cwd=tmp_path, environment={})
-    _until(lambda: "ready" in command.log_text())
+    _until(lambda: "ready" in _log(command))
     os.kill(_pid(command), signal.SIGKILL)
     assert command.alive()
     command.interrupt()
@@ -201,13 +205,13 @@ def test_it_is_interrupted_once_whoever_asks(tmp_path: Path) -> None:
     command = DetachedCommand(tmp_path / "job")
     script = "trap 'echo heard' INT; echo ready; until [ -e end ]; do sleep 0.05; done"
     command.start(["sh", "-c", script], cwd=tmp_path, environment={})
-    _until(lambda: "ready" in command.log_text())
+    _until(lambda: "ready" in _log(command))
     command.interrupt()
-    _until(lambda: "heard" in command.log_text())
+    _until(lambda: "heard" in _log(command))
     DetachedCommand(tmp_path / "job").interrupt()
     (tmp_path / "end").touch()
     command.wait(20)
-    assert command.log_text().count("heard") == 1
+    assert _log(command).count("heard") == 1
 
 
 def test_a_second_command_is_never_started_beside_a_live_one(tmp_path: Path) -> None:
