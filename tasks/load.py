@@ -315,12 +315,17 @@ def wait_for_level(run: Run, watch: LoadWatch, number: int, *, held: bool = True
             if time.monotonic() > deadline - _LEVEL_TIMEOUT_S:
                 break
         else:
-            users = prometheus.value(queries.virtual_users(run.environment.metrics, run.id))
+            try:
+                users = prometheus.value(queries.virtual_users(run.environment.metrics, run.id))
+            except Unavailable:
+                # One query that fails is asked again: for how long nobody may be seen is the guard's to say.
+                users = None
             if users is not None and users >= level.amount * _LEVEL_REACHED:
                 break
             if time.monotonic() > deadline:
+                seen = "an unknown number" if users is None else f"{users:g}"
                 raise Unavailable(
-                    f"Stage {number} has {users or 0:g} of {level.amount:g} virtual users long after its rise; look at k6's log."
+                    f"Stage {number} has {seen} of {level.amount:g} virtual users long after its rise; look at k6's log."
                 )
         time.sleep(_POLL_S)
     else:
