@@ -42,7 +42,7 @@ def smoke(run_id: str, environment: str, profile: str, *, attempt: int = 1) -> S
         with check(run, "smoke.scenarios", needed=False) as checking:
             checking.judge(judge_scenarios(metrics, rules.endpoints), summary)
         with check(run, "smoke.vus", needed=False) as checking:
-            checking.judge(judge_users_seen(read_most_users(run, started, ended), rules.vus))
+            checking.judge(judge_users_seen(read_most_users(run, name, started, ended), rules.vus))
         with check(run, "smoke.traffic", needed=False) as checking:
             rates = read_service_rates(run, ended, max(10.0, (ended - started).total_seconds()))
             checking.judge(judge_traffic(rates, run.environment.services.traced))

@@ -316,7 +316,7 @@ def wait_for_level(run: Run, watch: LoadWatch, number: int, *, held: bool = True
                 break
         else:
             try:
-                users = prometheus.value(queries.virtual_users(run.environment.metrics, run.id))
+                users = prometheus.value(queries.virtual_users(run.environment.metrics, run.id, watch.expected()))
             except Unavailable:
                 # One query that fails is asked again: for how long nobody may be seen is the guard's to say.
                 users = None

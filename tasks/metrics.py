@@ -71,9 +71,10 @@ def read_service_rates(run: Run, end: datetime, window_s: float) -> dict[str, fl
 
 
 @task(retries=2, retry_delay_seconds=1)
-def read_most_users(run: Run, start: datetime, end: datetime) -> float | None:
-    """Return the most virtual users Prometheus saw between two times."""
-    lines = prometheus_of(run).query_range(queries.virtual_users(run.environment.metrics, run.id), start, end, 1.0)
+def read_most_users(run: Run, process: str, start: datetime, end: datetime) -> float | None:
+    """Return the most virtual users of a k6 process Prometheus saw between two times."""
+    query = queries.virtual_users(run.environment.metrics, run.id, (process,))
+    lines = prometheus_of(run).query_range(query, start, end, 1.0)
     values = [value for line in lines for _, value in line.points]
     return max(values) if values else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -40,9 +41,13 @@ def ws_handshake_success(names: MetricNames, run_id: str, window_s: float) -> st
     )
 
 
-def virtual_users(names: MetricNames, run_id: str) -> str:
-    """Virtual users of all k6 processes of the run."""
-    return f'sum({names.vus}{{run_id="{run_id}"}})'
+def virtual_users(names: MetricNames, run_id: str, processes: Collection[str] = ()) -> str:
+    """Virtual users of these k6 processes of the run; of all when none is named.
+
+    A killed process marks nothing as ended: Prometheus shows its last sample for five minutes more (its lookback delta).
+    """
+    which = f',instance=~"{"|".join(sorted(processes))}"' if processes else ""
+    return f'sum({names.vus}{{run_id="{run_id}"{which}}})'
 
 
 def freshness_s(names: MetricNames, run_id: str) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler
+from threading import Thread
 
 import httpx
 import pytest
 
 from blocks.models.load import Level, LoadPlan, Segment
 from tasks.load import wait_for_level
+from tasks.metrics import read_most_users
 from tasks.run import Run
 from tasks.watch import LoadWatch
 from tests.integration.grafana.remote_write import Series, push
@@ -65,3 +68,25 @@ def test_a_query_that_fails_is_asked_again(run: Run, prometheus: str, watch: Loa
     with serving(Restarting) as url:
         assert wait_for_level(_against(run, url), watch, 1) is not None
     assert len(asked) == 2
+
+
+def test_the_users_of_a_k6_that_was_killed_do_not_count(run: Run, prometheus: str, watch: LoadWatch) -> None:
+    _users(prometheus, run, "segment-01", 10)
+    _users(prometheus, run, _SEGMENT.name, 4)
+    reached: list[datetime | None] = []
+    ramp = Thread(target=lambda: reached.append(wait_for_level(run, watch, 1)))
+    ramp.start()
+    ramp.join(3)
+    assert ramp.is_alive()
+    _users(prometheus, run, _SEGMENT.name, 10)
+    ramp.join(10)
+    assert len(reached) == 1
+    assert reached[0] is not None
+
+
+def test_a_smoke_test_counts_its_own_users_only(run: Run, prometheus: str) -> None:
+    _users(prometheus, run, "segment-01", 100)
+    _users(prometheus, run, "smoke-2", 50)
+    now = datetime.now(UTC)
+    assert read_most_users.fn(run, "smoke-2", now, now + timedelta(seconds=2)) == 50
+    assert read_most_users.fn(run, "smoke-3", now, now + timedelta(seconds=2)) is None
