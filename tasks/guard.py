@@ -64,14 +64,17 @@ def watch_load(run: Run, watch: LoadWatch, limits: Limits, own_run: str) -> None
     """
     with get_client(sync_client=True) as client:
         guard = _Guard(run, watch, limits, UUID(own_run), client)
+        said = ""
         with guard.asking():
             while not watch.finished.wait(run.profile.guard_poll_s / _LOOKS_A_POLL):
                 try:
                     guard.look()
                 except Exception as error:  # noqa: BLE001 - whatever it is, a load that nobody watches is stopped
                     seen = f"{type(error).__name__}: {error}"
-                    if stop_on_breach(run, watch, Breached("the guard failed", seen, "it looks at everything")):
+                    if seen != said:
                         get_run_logger().exception("The guard failed")
+                    said = seen
+                    stop_on_breach(run, watch, Breached("the guard failed", seen, "it looks at everything"))
 
 
 def stop_on_breach(run: Run, watch: LoadWatch, breach: Breached) -> bool:
@@ -83,7 +86,24 @@ def stop_on_breach(run: Run, watch: LoadWatch, breach: Breached) -> bool:
     detected = datetime.now(UTC)
     if not watch.report(breach):
         return False
-    gone, problem = _stop(run, watch, breach)
+    gone: datetime | None = None
+    try:
+        gone, problem = _stop(run, watch, breach)
+        _journal_stop(run, watch, breach, detected, gone, problem)
+    except Exception:  # noqa: BLE001 - the load comes first: nobody waits for it, or goes unwatched, for a line of the journal
+        get_run_logger().exception("BREACH %s; it could not be journaled", breach)
+    finally:
+        if gone is not None:
+            watch.see_gone(gone)
+            watch.stopped.set()
+        watch.settled.set()
+    return True
+
+
+def _journal_stop(  # noqa: PLR0913, PLR0917 - what one breach left
+    run: Run, watch: LoadWatch, breach: Breached, detected: datetime, gone: datetime | None, problem: str
+) -> None:
+    """Journal a breach, when its load was gone or why it was not seen to be, and how the segments ended."""
     run.journal.append(
         "ramp", "breach", rule=breach.rule, observed=breach.observed, limit=breach.limit, stage=watch.stage or None,
         detected=detected.isoformat(),
@@ -96,18 +116,13 @@ def stop_on_breach(run: Run, watch: LoadWatch, breach: Breached) -> bool:
         )
         run.journal.append("ramp", "note", text=text)
         logger.error("BREACH %s; %s", breach, text)
-        watch.settled.set()
-        return True
+        return
     run.journal.append("ramp", "load_stopped", stopped=gone.isoformat())
     logger.error("BREACH %s; load off after %.1f s", breach, (gone - detected).total_seconds())
     try:
         journal_ended_segments(run, watch)
     except RampartError as error:
         logger.warning("How the segments ended is not known: %s", error)
-    watch.see_gone(gone)
-    watch.stopped.set()
-    watch.settled.set()
-    return True
 
 
 def _stop(run: Run, watch: LoadWatch, breach: Breached) -> tuple[datetime | None, str]:
@@ -116,11 +131,12 @@ def _stop(run: Run, watch: LoadWatch, breach: Breached) -> tuple[datetime | None
     while True:
         try:
             return watch.stop_load(), ""
-        except RampartError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the load is stopped again
             # k6's own watchdog ends it when the load generator stays away longer than its lease.
-            get_run_logger().error("BREACH %s; the load could not be stopped yet: %s", breach, error)
+            problem = str(error) if isinstance(error, RampartError) else f"{type(error).__name__}: {error}."
+            get_run_logger().error("BREACH %s; the load could not be stopped yet: %s", breach, problem)
             if watch.finished.wait(run.profile.guard_poll_s) or time.monotonic() > deadline:
-                return None, str(error)
+                return None, problem
 
 
 class _Guard:
@@ -222,13 +238,13 @@ class _Guard:
         watch = self._watch
         # What ran before the load was seen to be gone says nothing.
         alive = [job.name for job in self._jobs_since(watch.gone_s).values() if job.alive]
-        if alive and watch.stopped.is_set() and not watch.may_start():
+        if alive and watch.settled.is_set() and not watch.may_start():
             try:
                 watch.see_gone(watch.stop_load())
             except RampartError as error:
                 self._logger.error("The load could not be stopped yet: %s", error)  # noqa: TRY400 - a sentence for the operator
             else:
-                text = f"{', '.join(alive)} ran although the load was stopped; interrupted."
+                text = f"{', '.join(alive)} ran although the load had to be off; interrupted."
                 self._run.journal.append("ramp", "note", text=text)
         if forbidden is not None and watch.overrule(forbidden):
             self._run.journal.append("ramp", "note", text=f"After the breach: {forbidden}")

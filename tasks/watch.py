@@ -63,7 +63,7 @@ class LoadWatch:
     finished: threading.Event = field(default_factory=threading.Event)
     """Set when the ramp ends the load by itself: what ends from then on is no breach."""
     stopped: threading.Event = field(default_factory=threading.Event)
-    """Set when the load of a breach is gone and the breach is journaled."""
+    """Set when the load of a breach is gone, after the breach was journaled, where it could be."""
     settled: threading.Event = field(default_factory=threading.Event)
     """Set when the guard is done with the load of a breach: it is gone, or was not seen to be, and is not waited for."""
     left: bool = False

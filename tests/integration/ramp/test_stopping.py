@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -25,6 +26,7 @@ from blocks.models.verdict import Verdict
 from flows.approvals import StageRelease, ask
 from flows.hold import hold_and_judge
 from flows.ramp import _climb
+from tasks import guard
 from tasks.clients.loadgen import LoadGenerator
 from tasks.guard import stop_on_breach, watch_load
 from tasks.limits import Limits
@@ -158,7 +160,26 @@ def test_load_that_appears_after_a_breach_is_stopped_again(held: Held, system: S
     start_k6(held.loadgen, held.run, system, "segment-02")
     until(lambda: held.alive() == [], "the stray k6 was stopped")
     until(lambda: bool(_events(held, "note")), "it was journaled")
-    assert "segment-02 ran although the load was stopped" in _events(held, "note")[0].data["text"]
+    assert "segment-02 ran although the load had to be off" in _events(held, "note")[0].data["text"]
+
+
+def test_a_load_generator_that_answers_nonsense_has_its_load_stopped_when_it_can_be(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "STOPPING_S", 2.0)
+    script = Path(held.loadgen.folder) / "job.sh"
+    kept = script.rename(script.with_suffix(".kept"))
+    script.write_text("echo nonsense\n")
+    _stop(held)
+    assert held.watch.settled.is_set()
+    assert not held.watch.stopped.is_set()
+    breach, note = _events(held, "breach", "note")
+    assert breach.data["rule"] == "by the test"
+    assert "was not seen to be off: ValueError: " in note.data["text"]
+    kept.rename(script)
+    until(lambda: len(_events(held, "note")) > 1, "the guard stopped it")
+    assert "segment-01 ran although the load had to be off" in _events(held, "note")[1].data["text"]
+    assert held.alive() == []
 
 
 def test_a_new_attempt_long_after_a_breach_is_not_called_blind(held: Held, system: System) -> None:
