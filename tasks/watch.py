@@ -91,11 +91,16 @@ class LoadWatch:
             return dict(self.running)
 
     def loaded(self) -> Collection[str]:
-        """Return the endpoints that have load now: none while the smoke test runs again, or before the first stage."""
+        """Return the endpoints that have load now: none while the smoke test runs again, or before the first stage.
+
+        A segment that runs the script as it is has those of the stage.
+        """
         with self._lock:
-            if not self.running or not 1 <= self.stage <= len(self.plan.levels):
-                return ()
-            return [name for name, amount in self.plan.levels[self.stage - 1].amounts.items() if amount > 0]
+            literal = any(not segment.amounts for segment in self.running.values())
+            amounts = [segment.amounts for segment in self.running.values()]
+            if literal and 1 <= self.stage <= len(self.plan.levels):
+                amounts.append(self.plan.levels[self.stage - 1].amounts)
+            return list(dict.fromkeys(name for each in amounts for name, amount in each.items() if amount > 0))
 
     def expect(self, segment: Segment) -> None:
         """Say that a segment is started and has to stay."""

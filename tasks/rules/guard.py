@@ -78,6 +78,8 @@ class RuleWatch:
         self._numbers_s: dict[str, float] = {}
         self._subjects = LastSeen[str](blind_after_s)
         self._first_look_s: float | None = None
+        # When there was no load last that the rule measures.
+        self._idle_s = -math.inf
         self._answer_s = 0.0
         self._last = Answered()
 
@@ -130,16 +132,19 @@ class RuleWatch:
         if now_s - self._answer_s > limit_s:
             failure = self._last.failure or f"no answer for {now_s - self._answer_s:.0f} s"
             return Breached(f"query failed: {rule.name}", failure, f"an answer at least every {limit_s:g} s")
+        of_handshakes = rule.metric == "ws_handshake_success"
+        by_load = loaded if of_handshakes or guard_label(rule) == "scenario" else None
+        endpoint = "ws" if of_handshakes else rule.scope
         # What setup asks belongs to no endpoint and is not waited for: its subject is no endpoint under load.
-        by_load = None if guard_label(rule) != "scenario" else loaded
-        due = [subject for subject in self._numbers_s if by_load is None or subject in by_load]
+        due = [subject for subject in self._numbers_s if by_load is None or (subject or endpoint) in by_load]
         # A number outlives the last request by the window its rate looks back: the blind time comes on top of that.
         silent = self._subjects.silent(self._numbers_s, due, now_s)
-        if by_load is not None and not (rule.scope in by_load if rule.scope else by_load):
+        if by_load is not None and not (endpoint in by_load if endpoint else by_load):
+            self._idle_s = now_s
             return None
         name, readings = rule.name, self._last.readings
         if not due:
-            silent_s = now_s - max([first_s, *self._numbers_s.values()])
+            silent_s = now_s - max([first_s, self._idle_s, *self._numbers_s.values()])
             limit_s += rule.window_s
             if silent_s <= limit_s:
                 return None

@@ -20,12 +20,23 @@ def _watch() -> LoadWatch:
     return LoadWatch(loadgens=(), plan=plan, segments=cut_into_segments(plan, 1))
 
 
-def test_an_endpoint_has_load_from_the_stage_on_that_gives_it_some() -> None:
+def test_an_endpoint_has_load_when_a_segment_of_it_runs_whatever_stage_is_risen_to() -> None:
     watch = _watch()
     assert list(watch.loaded()) == []
-    watch.enter_stage(1)
+    watch.enter_stage(2)
     assert list(watch.loaded()) == []
     watch.expect(watch.segments[0])
+    assert list(watch.loaded()) == ["signin"]
+    watch.expect(watch.segments[1])
+    assert list(watch.loaded()) == ["signin", "bet"]
+    watch.release(watch.segments[1:])
+    assert list(watch.loaded()) == ["signin"]
+
+
+def test_an_endpoint_of_a_script_that_runs_as_it_is_has_load_from_the_stage_on_that_gives_it_some() -> None:
+    watch = _watch()
+    watch.enter_stage(1)
+    watch.expect(watch.segments[0].model_copy(update={"amounts": {}}))
     assert list(watch.loaded()) == ["signin"]
     watch.enter_stage(2)
     assert list(watch.loaded()) == ["signin", "bet"]

@@ -235,6 +235,24 @@ def test_the_endpoint_of_a_rule_may_be_silent_without_load() -> None:
     assert watched.look(_EMPTY, 60, []).breach is None
 
 
+_HANDSHAKES = GuardRule(name="handshakes", metric="ws_handshake_success", operator="<", limit=0.9, window_s=20.0)
+
+
+@pytest.mark.parametrize("rule", [_rule(scope="ws", window_s=20.0), _HANDSHAKES])
+def test_what_gets_load_late_is_waited_for_from_then_on(rule: GuardRule) -> None:
+    watched = _Watched(rule)
+    assert watched.look(_EMPTY, 100, ["signin"]).breach is None
+    at_s, breach = watched.until_breach(_EMPTY, ["signin", "ws"])
+    assert (at_s, breach.rule, breach.observed) == (99 + 36, f"no data: {rule.name}", "no series for 36 s")
+
+
+def test_handshakes_may_be_silent_without_load_and_not_with_it() -> None:
+    watched, accepted = _Watched(_HANDSHAKES), Answered(readings=(_reading(1.0),))
+    watched.look(accepted, 5, ["signin", "ws"])
+    assert watched.look(_EMPTY, 60, ["signin"]).breach is None
+    assert watched.until_breach(_EMPTY, ["signin", "ws"])[0] == 65 + 16
+
+
 def test_while_no_answer_comes_the_last_one_grows_old() -> None:
     watch = RuleWatch(_rule(), 15.0)
     watch.judge(_GOOD, 5.0, 0.0)
