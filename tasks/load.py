@@ -25,7 +25,14 @@ from tasks.infrastructure import api_url, connect_loadgen, connect_loadgens, loa
 from tasks.metrics import prometheus_of
 from tasks.rules import queries
 from tasks.rules.durations import go_duration, seconds_of
-from tasks.rules.segments import cut_into_segments, literal_options, renumber, segment_options, sequence_of
+from tasks.rules.segments import (
+    cut_into_segments,
+    literal_options,
+    renumber,
+    segment_options,
+    sequence_of,
+    with_system_tags,
+)
 from tasks.rules.stages import read_load_plan, scale_load, without_nulls
 from tasks.run import Run
 from tasks.watch import LoadWatch, on_each, see_off
@@ -477,7 +484,7 @@ def read_smoke_options(run: Run) -> dict[str, Any]:
     }
     thresholds = {**noted, **(options.get("thresholds") or {})}
     return {
-        **options,
+        **with_system_tags(options),
         "thresholds": thresholds,
         "tags": {**(options.get("tags") or {}), "run_id": run.id},
     }

@@ -20,6 +20,8 @@ from tasks.rules.stages import rising, scaled_amount
 
 # Rates are told to k6 as whole iterations per hour: a rate below one per second stays what it is.
 _HOUR_S = 3600
+# The tags that queries and the exact numbers tell samples apart by: without expected_response no request ever failed.
+_SYSTEM_TAGS = {"scenario", "expected_response", "status", "error_code", "check"}
 # Three probes halve the step between two levels three times.
 _FINER_PARTS = (8, 4, 2)
 
@@ -112,6 +114,17 @@ def literal_options(plan: LoadPlan, tags: Mapping[str, str]) -> dict[str, Any]:
         tags: the run's tags; they join the script's and win.
     """
     return _test(plan, {scenario.name: scenario.resolved for scenario in plan.scenarios}, tags)
+
+
+def with_system_tags(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return k6's options with the system tags that Rampart measures by beside those the script chose.
+
+    Args:
+        options: as k6 resolved them; without ``systemTags`` k6's own default holds, which has all of these.
+    """
+    if "systemTags" not in options:
+        return dict(options)
+    return {**options, "systemTags": sorted(_SYSTEM_TAGS.union(options["systemTags"]))}
 
 
 def timeline(plan: LoadPlan) -> tuple[tuple[int, float, float], ...]:
@@ -297,7 +310,7 @@ def _refuse_unallocated(plan: LoadPlan, segment: Segment) -> None:
 def _test(plan: LoadPlan, scenarios: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
     """Return the options of a test with these scenarios and everything else as the script says."""
     return {
-        **plan.other,
+        **with_system_tags(plan.other),
         "scenarios": dict(scenarios),
         "thresholds": {name: [_without_abort(limit) for limit in limits] for name, limits in plan.thresholds.items()},
         "tags": {**plan.tags, **tags},

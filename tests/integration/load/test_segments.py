@@ -154,6 +154,20 @@ def test_scenario_options_tags_and_thresholds_stay_the_scripts(tmp_path: Path, k
     assert all("instance=segment-02" in tag and "project=ebit" in tag and "run_id=r1" in tag for tag in extra)
 
 
+def test_a_script_that_chose_its_system_tags_is_measured_all_the_same(tmp_path: Path, k6: Path, site: Site) -> None:
+    options = {"scenarios": {"a": ramping([1, 2], exec="visitor")}, "systemTags": ["url"]}
+    script = write_script(tmp_path, k6, site.url, options, "export function visitor() { visit('visit'); }")
+    plan = script.plan()
+    folders = script.hold(plan, cut_into_segments(plan, 1), 1.0)
+    with (folders[0] / "samples.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["metric_name"] == "http_reqs"]
+    assert {(row["scenario"], row["expected_response"], row["status"]) for row in rows} == {("a", "true", "200")}
+    assert all(row["url"].startswith(site.url) for row in rows)
+    # What neither the script nor Rampart wants is not written.
+    assert {"error_code", "check"} <= set(rows[0])
+    assert "tls_version" not in rows[0]
+
+
 @pytest.mark.parametrize(
     "default",
     [

@@ -22,6 +22,7 @@ from tasks.rules.segments import (
     sequence_of,
     throttle,
     timeline,
+    with_system_tags,
 )
 from tasks.rules.stages import read_load_plan, scale_load
 
@@ -299,3 +300,12 @@ def test_three_probes_find_the_ceiling_among_eight_parts(ceiling: int) -> None:
         low, high = (probe, high) if probe < ceiling else (low, probe)
     assert (low, high) == (ceiling - 1, ceiling)
     assert probes == 3
+
+
+def test_system_tags_of_a_script_are_kept_beside_those_that_are_measured_by() -> None:
+    mine = ["check", "error_code", "expected_response", "scenario", "status"]
+    assert with_system_tags({"systemTags": ["url", "status"], "userAgent": "k6"}) == {
+        "systemTags": [*mine, "url"], "userAgent": "k6",
+    }  # fmt: skip
+    assert with_system_tags({"systemTags": []})["systemTags"] == mine
+    assert with_system_tags({"userAgent": "k6"}) == {"userAgent": "k6"}
