@@ -33,8 +33,13 @@ def inspect_script(
         users_file: the users file, relative to the checkout.
 
     Raises:
-        Refused: the script is missing or does not parse; says k6's own error.
+        Refused: the script is not in a folder of the checkout, is missing or does not parse; says k6's own error.
     """
+    if script.is_absolute() or ".." in script.parts or len(script.parts) == 1:
+        raise Refused(
+            f"The k6 script {script} is in no folder of the checkout; wanted is a path such as tests-perf/{script.name}, "
+            "because its folder goes to the load generators: move it there, or correct the load profile."
+        )
     if not (checkout / script).is_file():
         raise Refused(f"The checkout {checkout} has no k6 script {script}; set the script of the load profile.")
     with tempfile.TemporaryDirectory(prefix="rampart-inspect-") as folder:
