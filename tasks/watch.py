@@ -25,6 +25,8 @@ R = TypeVar("R")
 # How long k6 may take to write its summary after SIGINT: the script's teardown runs before.
 _ENDING_S = 60.0
 _ENDING_POLL_S = 0.1
+# k6's exit codes (errext/exitcodes) of a test that ran for all of its time: 0, and 99 with thresholds that were crossed.
+_RAN_TO_ITS_END = {0, 99}
 # Readings of the load generators kept for triage, one each every two seconds: the last hour of one, less of several.
 _SATURATION_KEPT = 2000
 
@@ -46,6 +48,8 @@ class LoadWatch:
     stage_started_s: float = 0.0
     running: dict[str, Segment] = field(default_factory=dict)
     """Segments that have to stay, by name."""
+    completed: set[str] = field(default_factory=set)
+    """Segments that ran the script as it is to its end, by name: nothing is expected of them any more."""
     ended: set[int] = field(default_factory=set)
     """Indexes of segments whose end is journaled."""
     used: int = 0
@@ -88,7 +92,7 @@ class LoadWatch:
     def expected(self) -> dict[str, Segment]:
         """Return the segments that have to run now, by name."""
         with self._lock:
-            return dict(self.running)
+            return {name: segment for name, segment in self.running.items() if name not in self.completed}
 
     def loaded(self) -> Collection[str]:
         """Return the endpoints that have load now: none while the smoke test runs again, or before the first stage.
@@ -96,9 +100,8 @@ class LoadWatch:
         A segment that runs the script as it is has those of the stage.
         """
         with self._lock:
-            literal = any(not segment.amounts for segment in self.running.values())
-            amounts = [segment.amounts for segment in self.running.values()]
-            if literal and 1 <= self.stage <= len(self.plan.levels):
+            amounts = [segment.amounts for segment in self.expected().values()]
+            if not all(amounts) and 1 <= self.stage <= len(self.plan.levels):
                 amounts.append(self.plan.levels[self.stage - 1].amounts)
             return list(dict.fromkeys(name for each in amounts for name, amount in each.items() if amount > 0))
 
@@ -175,11 +178,18 @@ class LoadWatch:
             return self.breach is None
 
     def lost(self, jobs: Mapping[str, Job]) -> Breached | None:
-        """Return a breach when an expected segment does not run any more."""
+        """Return a breach when an expected segment does not run any more.
+
+        One that runs the script as it is ends by itself in the last stage: after it the script may have no more load.
+        """
         with self._lock:
-            for name in self.running:
+            for name, segment in self.expected().items():
                 job = jobs.get(name)
                 if job is not None and not job.alive:
+                    last = not segment.amounts and self.stage == len(self.plan.levels)
+                    if last and job.exit_code in _RAN_TO_ITS_END:
+                        self.completed.add(name)
+                        continue
                     code = "no exit code" if job.exit_code is None else f"exit code {job.exit_code}"
                     return Breached(f"{name} ended", code, "every started segment runs until it is stopped")
         return None

@@ -6,7 +6,8 @@ import pytest
 
 from blocks.models.breach import Breached
 from blocks.models.errors import Failed, Unavailable
-from blocks.models.load import Level, LoadPlan
+from blocks.models.load import Level, LoadPlan, Segment
+from tasks.clients.loadgen import Job
 from tasks.rules.segments import cut_into_segments
 from tasks.watch import LoadWatch, on_each
 
@@ -40,6 +41,34 @@ def test_an_endpoint_of_a_script_that_runs_as_it_is_has_load_from_the_stage_on_t
     assert list(watch.loaded()) == ["signin"]
     watch.enter_stage(2)
     assert list(watch.loaded()) == ["signin", "bet"]
+
+
+def _ended(watch: LoadWatch, segment: Segment, code: int) -> Breached | None:
+    watch.expect(segment)
+    return watch.lost({segment.name: Job(name=segment.name, alive=False, exit_code=code)})
+
+
+@pytest.mark.parametrize("code", [0, 99])
+def test_a_script_that_runs_as_it_is_ends_by_itself_in_its_last_stage_only(code: int) -> None:
+    watch = _watch()
+    literal = watch.segments[0].model_copy(update={"amounts": {}})
+    watch.enter_stage(1)
+    early = _ended(watch, literal, code)
+    assert early is not None
+    assert (early.rule, early.observed) == ("segment-01 ended", f"exit code {code}")
+    watch.enter_stage(2)
+    assert _ended(watch, literal, code) is None
+    assert watch.expected() == {}
+    # How it ended is still journaled.
+    assert list(watch.running) == ["segment-01"]
+
+
+def test_a_script_that_was_ended_in_its_last_stage_is_lost_and_a_held_segment_always() -> None:
+    watch = _watch()
+    watch.enter_stage(2)
+    assert _ended(watch, watch.segments[0].model_copy(update={"amounts": {}}), 105) is not None
+    watch.running.clear()
+    assert _ended(watch, watch.segments[1], 0) is not None
 
 
 def test_a_breach_that_is_final_or_gone_is_not_replaced() -> None:
