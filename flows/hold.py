@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from blocks.models.breach import Breached
-from blocks.models.verdict import Judgement, Verdict
+from blocks.models.verdict import Judgement, Verdict, worse
 from flows.approvals import GoOrHalt, StageRelease, ask, decided_by_form
 from tasks.artifacts import link_list, scorecard, show_scorecard
 from tasks.clock import wait_until
 from tasks.guard import stop_on_breach
-from tasks.metrics import read_gate_series
+from tasks.metrics import read_dropped_shares, read_gate_series
 from tasks.notes import note_stage
-from tasks.rules.gate import judge_gate
+from tasks.rules.gate import judge_gate, judge_rate
 from tasks.run import Run
 from tasks.sut import read_stats
 from tasks.watch import LoadWatch
@@ -67,7 +67,10 @@ def look(run: Run, watch: LoadWatch, number: int, steady_from: datetime, end: da
     rule = run.profile.gate
     begin = max(steady_from, end - timedelta(seconds=rule.window_s))
     scenarios = [name for name, amount in watch.plan.levels[number - 1].amounts.items() if amount > 0]
-    return judge_gate(read_gate_series(run, scenarios, begin, end, rule), rule)
+    judgement = judge_gate(read_gate_series(run, scenarios, begin, end, rule), rule)
+    return (
+        worse(judgement, judge_rate(read_dropped_shares(run, begin, end))) if watch.plan.unit == "rate" else judgement
+    )
 
 
 def write_judgement(run: Run, number: int, judgement: Judgement, steady_to: datetime) -> None:

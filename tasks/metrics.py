@@ -105,6 +105,14 @@ def read_gate_series(
     return (*(_series(name, unit, line, start, end, rule.step_s) for name, unit, line in found), *missing)
 
 
+@task(retries=2, retry_delay_seconds=1)
+def read_dropped_shares(run: Run, start: datetime, end: datetime) -> dict[str, float]:
+    """Return the part of its iterations that k6 dropped between two times, by scenario."""
+    query = queries.dropped_share(run.environment.metrics, run.id, (end - start).total_seconds())
+    samples = prometheus_of(run).query(query, end)
+    return {sample.labels.get("scenario", ""): sample.value for sample in samples if sample.known}
+
+
 @task
 def refuse_unknown_metrics(run: Run, rules: Sequence[GuardRule], *, loaded: bool) -> None:
     """See that the metrics which a ramp with these rules relies on exist under the configured names.

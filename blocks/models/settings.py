@@ -97,6 +97,10 @@ class MetricNames(Settings):
     http_duration: str = Field("k6_http_req_duration_seconds", description="k6's request duration (native histogram).")
     http_requests: str = Field("k6_http_reqs_total", description="k6's request counter.")
     iteration_duration: str = Field("k6_iteration_duration_seconds", description="k6's iterations (native histogram).")
+    dropped_iterations: str = Field(
+        "k6_dropped_iterations_total",
+        description="k6's counter of iterations of an arrival rate that had no free virtual user.",
+    )
     ws_connecting: str = Field("k6_ws_connecting_seconds", description="k6's WebSocket handshake time.")
     ws_sessions: str = Field("k6_ws_sessions_total", description="k6's WebSocket sessions by status.")
     vus: str = Field("k6_vus", description="k6's virtual users.")

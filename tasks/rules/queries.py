@@ -95,6 +95,14 @@ def time_outside_requests_ms(names: MetricNames, run_id: str, window_s: float) -
     return f"(histogram_sum({iterations}) - histogram_sum({requests})) / histogram_count({iterations}) * 1000"
 
 
+def dropped_share(names: MetricNames, run_id: str, window_s: float) -> str:
+    """Iterations that k6 dropped, of all it was to begin, by scenario; 0 where it dropped none, as it counts none then."""
+    which, window = f'{{run_id="{run_id}"}}', f"[{go_duration(window_s)}]"
+    dropped = f"sum by(scenario)(rate({names.dropped_iterations}{which}{window}))"
+    ended = f"histogram_count(sum by(scenario)(rate({names.iteration_duration}{which}{window})))"
+    return f"({dropped} or {ended} * 0) / (({dropped} or {ended} * 0) + ({ended} or {dropped} * 0))"
+
+
 def guard_query(rule: GuardRule, names: MetricNames, run_id: str) -> str:
     """Return the query of a guard rule; rules that ask the same share it."""
     window_s = rule.window_s

@@ -99,6 +99,27 @@ def test_a_process_that_sends_nothing_has_no_users(prometheus: str, end: datetim
     assert _answer(prometheus, queries.users_by_process(_NAMES, "r", 10), "instance", end) == {"a": 7}
 
 
+def test_dropped_iterations_are_a_part_of_those_that_were_to_begin(prometheus: str, end: datetime) -> None:
+    end_ms = int(end.timestamp() * 1000)
+    times = [end_ms - (30 - at) * 1000 for at in range(31)]
+
+    def ended(scenario: str) -> Series:
+        labels = {"__name__": _NAMES.iteration_duration, "run_id": "r", "scenario": scenario}
+        return Series(labels, observations=[(at, [0.1, 0.1, 0.1]) for at in times])
+
+    push(
+        prometheus,
+        [
+            *(ended(scenario) for scenario in ("bet", "signin")),
+            _counter(end, _NAMES.dropped_iterations, 1.0, run_id="r", scenario="bet"),
+            _counter(end, _NAMES.dropped_iterations, 5.0, run_id="r", scenario="hung"),
+            _counter(end, _NAMES.dropped_iterations, 9.0, run_id="another", scenario="signin"),
+        ],
+    )
+    found = _answer(prometheus, queries.dropped_share(_NAMES, "r", 10), "scenario", end)
+    assert found == {"bet": 0.25, "signin": 0.0, "hung": 1.0}
+
+
 @pytest.mark.parametrize("scope", ["", "ws", "bet"])
 @pytest.mark.parametrize(
     "metric", ["p95_ms", "error_rate", "container_cpu_ratio", "queue_depth", "ws_handshake_success"]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from blocks.models.rules import Series, StabilityRule, Unit
 from blocks.models.verdict import Verdict
-from tasks.rules.gate import judge_gate
+from tasks.rules.gate import judge_gate, judge_rate
 from tasks.rules.stability import judge_stability, rising_p_value
 
 _ROOT = Path(__file__).parents[3]
@@ -208,3 +208,17 @@ def test_the_command_refuses_bad_input_with_one_sentence(text: str) -> None:
     assert completed.stderr.startswith("The series cannot be read (")
     assert completed.stderr.count("\n") == 1
     assert "Traceback" not in completed.stderr
+
+
+@pytest.mark.parametrize(
+    ("dropped", "verdict", "said"),
+    [
+        ({"bet": 0.0, "signin": 0.01}, Verdict.PASS, "k6 dropped at most 1.0% of a scenario's iterations"),
+        ({"bet": 0.5, "signin": 0.0}, Verdict.INCONCLUSIVE, "k6 dropped 50.0% of the iterations of 'bet', limit 1%: "),
+        ({}, Verdict.INCONCLUSIVE, "Prometheus has no iterations of the stage"),
+    ],
+)
+def test_a_rate_that_was_not_delivered_is_not_judged(dropped: dict[str, float], verdict: Verdict, said: str) -> None:
+    judged = judge_rate(dropped)
+    assert judged.verdict is verdict
+    assert judged.detail.startswith(said)
