@@ -40,7 +40,7 @@ def after_breach(run: Run, watch: LoadWatch, ascent: Ascent, *, attended: bool) 
     """
     breach, stage = watch.breach, max(1, watch.stage)
     assert breach is not None
-    ascent.stopped(breach.verdict)
+    ascent.stopped(breach.verdict, None if breach.final else stage)
     detected = datetime.now(UTC)
     if breach.verdict is Verdict.INCONCLUSIVE:
         write_judgement(run, stage, Judgement(verdict=breach.verdict, detail=str(breach)), detected)
@@ -117,7 +117,7 @@ def refine(run: Run, watch: LoadWatch, ascent: Ascent) -> None:
     if breach is None or breach.final or breach.verdict is not Verdict.FAIL or not ascent.stage:
         return
     stable = ascent.stage
-    plan = finer_plan(watch.plan, stable, len(watch.loadgens))
+    plan = finer_plan(watch.plan, stable, watch.stage, len(watch.loadgens))
     low, high = stable, len(plan.levels)
     for _ in range(_PROBES):
         probe = next_probe(low, high)

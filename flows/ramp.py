@@ -228,7 +228,7 @@ def _run_through(run: Run, watch: LoadWatch, ascent: Ascent) -> None:
 def _judge_ramp(run: Run, watch: LoadWatch, ascent: Ascent, failure: Exception | None) -> None:
     """Document the ceiling, judge the ramp's checks, and end the phase when it was halted or failed."""
     if watch.breach is not None:
-        ascent.stopped(watch.breach.verdict)
+        ascent.stopped(watch.breach.verdict, None if watch.breach.final else watch.stage)
     if failure is not None:
         expected = isinstance(failure, PhaseStopped | RampartError)
         ascent.failure = str(failure) if expected else f"{type(failure).__name__}: {failure}"

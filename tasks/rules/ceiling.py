@@ -15,10 +15,8 @@ class Ascent:
     """How far a ramp has come."""
 
     unit: Literal["vus", "rate"]
-    stage: int = 0
-    """The highest stage that was stable; 0 for none."""
-    amount: float = 0.0
-    """Its virtual users, or iterations per second."""
+    amounts: dict[int, float] = field(default_factory=dict)
+    """Virtual users, or iterations per second, of each stage that was stable, by its number."""
     window: tuple[datetime, datetime] | None = None
     """When the stage that was stable last was held: what triage compares with."""
     answers: list[str] = field(default_factory=list)
@@ -34,16 +32,33 @@ class Ascent:
     failure: str = ""
     """Why the ramp was broken off; empty when it was not."""
 
+    @property
+    def stage(self) -> int:
+        """The highest stage that was stable; 0 for none."""
+        return max(self.amounts, default=0)
+
+    @property
+    def amount(self) -> float:
+        """Its virtual users, or iterations per second."""
+        return self.amounts.get(self.stage, 0.0)
+
     def stable(self, number: int, amount: float, window: tuple[datetime, datetime]) -> None:
         """Say that a stage was stable."""
         self.window = window
-        if number >= self.stage:
-            self.stage, self.amount = number, amount
+        self.amounts[number] = amount
 
-    def stopped(self, verdict: Verdict) -> None:
-        """Say that a breach stopped the load; a FAIL stays one until the ramp is gone on with."""
+    def stopped(self, verdict: Verdict, stage: int | None = None) -> None:
+        """Say that a breach stopped the load; a FAIL stays one until the ramp is gone on with.
+
+        Args:
+            verdict: the breach's.
+            stage: the stage it was in: it was not stable, whatever its gate said before, and none above it was. None when
+                the breach says nothing of a stage: a hold, or a cancel.
+        """
         if self.stopped_as is not Verdict.FAIL:
             self.stopped_as = verdict
+        if stage is not None:
+            self.amounts = {number: amount for number, amount in self.amounts.items() if number < stage}
 
     def went_on(self, answer: str) -> None:
         """Say that the ramp is gone on with after its breach."""

@@ -169,32 +169,32 @@ def throttle(plan: LoadPlan, scenario: str, share: float, loadgens: int) -> Load
     return throttled
 
 
-def finer_plan(plan: LoadPlan, stable: int, loadgens: int) -> LoadPlan:
-    """Return the plan up to the level that was not stable, with the rise to it divided into eight equal levels.
+def finer_plan(plan: LoadPlan, stable: int, breached: int, loadgens: int) -> LoadPlan:
+    """Return the plan up to the breached level, with the rise to it from the stable one divided into eight equal levels.
 
     The stable levels stay as they are. Where eight parts would leave a segment without a virtual user there are
-    four or two; where even two would, or nothing is above the stable level, the plan is not divided.
+    four or two; where even two would, the plan is not divided.
 
     Args:
         plan: the ramp's plan.
-        stable: number of the highest stable level; the one above it was not.
+        stable: number of the highest stable level.
+        breached: number of the level that breached, above it; what is between could not be judged.
         loadgens: how many hosts share the load.
     """
-    if stable == len(plan.levels):
-        return plan
-    kept, breached = plan.levels[:stable], plan.levels[stable]
+    kept, top = plan.levels[:stable], plan.levels[breached - 1]
+    rise_s = sum(level.rise_s for level in plan.levels[stable:breached])
     for parts in _FINER_PARTS:
         finer = tuple(
             Level(
                 number=stable + part,
                 amounts={
-                    name: low + (breached.amounts[name] - low) * part / parts
+                    name: low + (top.amounts[name] - low) * part / parts
                     if plan.unit == "rate"
-                    else round(low + (breached.amounts[name] - low) * part / parts)
+                    else round(low + (top.amounts[name] - low) * part / parts)
                     for name, low in kept[-1].amounts.items()
                 },
-                rise_s=breached.rise_s / parts,
-                hold_s=breached.hold_s,
+                rise_s=rise_s / parts,
+                hold_s=top.hold_s,
             )
             for part in range(1, parts + 1)
         )
@@ -204,7 +204,7 @@ def finer_plan(plan: LoadPlan, stable: int, loadgens: int) -> LoadPlan:
         except Refused:
             continue
         return candidate
-    return plan.model_copy(update={"levels": (*kept, breached)})
+    return plan.model_copy(update={"levels": plan.levels[:breached]})
 
 
 def next_probe(low: int, high: int) -> int | None:

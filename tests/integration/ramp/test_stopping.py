@@ -230,9 +230,12 @@ def test_a_breach_of_the_script_as_it_is_is_triaged_and_halts_without_a_question
     held.run.journal.append("ramp", "run_opened", run_id=held.run.id, environment="test")
     _stop(held)
     ascent = Ascent(unit="vus")
+    # The gate had said PASS before the breach.
+    ascent.stable(1, 10.0, (datetime.now(UTC), datetime.now(UTC)))
     assert held.context is not None
     held.context.run(_climb, held.run, held.watch, ascent, 1, "continuous", 0)
     triage, decision = _events(held, "triage", "decision")[-2:]
     assert len(triage.data["rows"]) == 6
     assert (decision.data["answer"], decision.data["by"]) == ("halt", "the run's form")
     assert ascent.stopped_as is Verdict.FAIL
+    assert ascent.stage == 0

@@ -75,6 +75,43 @@ def test_a_stage_held_again_below_keeps_the_ceiling() -> None:
     assert (ascent.stage, ascent.amount) == (3, 3000.0)
 
 
+@pytest.mark.parametrize(
+    ("stable", "breached", "ceiling"),
+    [
+        # In the pause in which the stage was to be released; on the rise to the next one; after two steps down.
+        ((1, 2, 3), 3, 2),
+        ((1, 2, 3), 4, 3),
+        ((1, 2, 3), 2, 1),
+        ((1,), 1, 0),
+        # Stage 2 could not be judged and was gone on from.
+        ((1, 3), 3, 1),
+    ],
+)
+def test_a_stage_that_breaches_after_its_gate_is_no_ceiling(
+    stable: tuple[int, ...], breached: int, ceiling: int
+) -> None:
+    ascent = _ascent(*stable)
+    ascent.stopped(Verdict.FAIL, breached)
+    assert (ascent.stage, ascent.amount) == (ceiling, ceiling * 1000.0)
+    known = ceiling_of(_record(*_breach("sign-in p95", breached)), ascent, 3)
+    assert (known.stage, known.vus) == ((ceiling, ceiling * 1000) if ceiling else (None, None))
+    assert known.reason.startswith(f"stage {breached} was stopped: sign-in p95")
+
+
+def test_a_hold_says_nothing_of_the_stage_it_stopped() -> None:
+    ascent = _ascent(1, 2, 3)
+    ascent.stopped(Verdict.FAIL)
+    assert ascent.stage == 3
+
+
+def test_a_stage_that_is_stable_after_its_fix_counts_again() -> None:
+    ascent = _ascent(1, 2, 3)
+    ascent.stopped(Verdict.FAIL, 3)
+    ascent.went_on("resume")
+    ascent.stable(3, 3000.0, WINDOW)
+    assert (ascent.stage, ascent.amount) == (3, 3000.0)
+
+
 def test_a_whole_ramp_says_that_the_system_may_bear_more() -> None:
     ceiling = ceiling_of(_record(), _ascent(*range(1, 11)), 10)
     assert (ceiling.stage, ceiling.vus) == (10, 10_000)

@@ -271,7 +271,7 @@ def test_a_throttle_that_leaves_two_stages_alike_is_refused() -> None:
 
 def test_a_finer_plan_keeps_the_stable_levels_and_divides_the_next_rise_in_eight() -> None:
     plan = mixed_plan((100, 200, 1000, 2000))
-    finer = finer_plan(plan, 2, 2)
+    finer = finer_plan(plan, 2, 3, 2)
     assert finer.levels[:2] == plan.levels[:2]
     assert [level.amount for level in finer.levels[2:]] == [300, 400, 500, 600, 700, 800, 900, 1000]
     assert [level.number for level in finer.levels] == list(range(1, 11))
@@ -283,13 +283,22 @@ def test_a_finer_plan_keeps_the_stable_levels_and_divides_the_next_rise_in_eight
 @pytest.mark.parametrize(("loadgens", "parts"), [(1, 8), (2, 4), (4, 2), (8, 1)])
 def test_a_small_rise_is_divided_as_far_as_every_segment_gets_users(loadgens: int, parts: int) -> None:
     plan = read_load_plan(inspected({"a": steps([8, 16, 24])}), "s.js")
-    finer = finer_plan(plan, 1, loadgens)
+    finer = finer_plan(plan, 1, 2, loadgens)
     assert len(finer.levels) == 1 + parts
     assert finer.levels[-1].amount == 16
 
 
-def test_nothing_above_the_last_level_is_divided() -> None:
-    assert finer_plan(mixed_plan(), 3, 1) == mixed_plan()
+def test_a_finer_plan_divides_the_whole_rise_to_the_breached_level_over_levels_that_could_not_be_judged() -> None:
+    plan = mixed_plan((100, 200, 1000, 1800, 4000))
+    finer = finer_plan(plan, 2, 4, 2)
+    assert [level.amount for level in finer.levels] == [100, 200, 400, 600, 800, 1000, 1200, 1400, 1600, 1800]
+    # As steep as the script over the whole of it: two rises of a minute.
+    assert {level.rise_s for level in finer.levels[2:]} == {15.0}
+
+
+def test_a_rise_that_cannot_be_divided_keeps_the_levels_up_to_the_breached_one() -> None:
+    plan = read_load_plan(inspected({"a": steps([8, 16, 24, 32])}), "s.js")
+    assert finer_plan(plan, 1, 3, 16).levels == plan.levels[:3]
 
 
 @pytest.mark.parametrize("ceiling", range(1, 9))
