@@ -16,9 +16,9 @@ from tasks.artifacts import show_scorecard, show_triage
 from tasks.clock import wait_until
 from tasks.dashboard import annotate
 from tasks.guard import SETTLED_S
-from tasks.load import prepare_segments, start_stage, wait_for_level
+from tasks.load import prepare_segments, start_stage, stop_segments, wait_for_level
 from tasks.notes import note_stage
-from tasks.rules.ceiling import Ascent
+from tasks.rules.ceiling import Ascent, judge_probe
 from tasks.rules.segments import finer_plan, next_probe, throttle
 from tasks.rules.triage import page as triage_page
 from tasks.rules.triage import rank, suggest
@@ -67,7 +67,7 @@ def after_breach(run: Run, watch: LoadWatch, ascent: Ascent, *, attended: bool) 
     page = (
         f"**{breach}.** All load is off.\n\n{triage_page(rows, suggestion)}\n\n"
         "**resume** after a fix: the smoke test runs again, then the ramp from the stage. **throttle** goes on with less "
-        "of one scenario. **halt** documents the ceiling and tears down."
+        "of one scenario. **halt** documents the ceiling, with refine_ceiling after up to three probes of load, and tears down."
     )
     decision = ask(run, "ramp", asked, page, timeout_s, triage_form(watch.plan, len(watch.loadgens)))
     if decision.answer == "halt":
@@ -84,14 +84,9 @@ def _begin_again(  # noqa: PLR0913, PLR0917 - what a decision changes
     """Arm the guard for another attempt, smoke again after a fix, and return what to go on with."""
     # The blocks are read anew: a fix may have changed them, a bypass key for one.
     fresh = open_run(run.id, run.environment_name, run.profile_name)
-    # Windowed values look back into the breach until the longest window has passed; a pause is usually longer.
-    clean = (watch.gone or datetime.now(UTC)) + timedelta(
-        seconds=max((rule.window_s for rule in fresh.profile.guard), default=0.0)
-    )
-    while (left_s := (clean - datetime.now(UTC)).total_seconds()) > 0:
-        if watch.breach is not None and watch.breach.final:
-            return None
-        time.sleep(min(left_s, _WAIT_POLL_S))
+    # A pause is usually longer than this.
+    if not _wait_until_clean(fresh, watch, watch.gone or datetime.now(UTC)):
+        return None
     if not watch.rearm(plan, prepare_segments(fresh, watch, plan)):
         return None
     if decision.answer == "resume":
@@ -111,7 +106,8 @@ def _begin_again(  # noqa: PLR0913, PLR0917 - what a decision changes
 def refine(run: Run, watch: LoadWatch, ascent: Ascent) -> None:
     """Bisect between the last stable level and the breached one, at most three probes; nobody is asked.
 
-    A probe is risen to, held for the gate's look and judged; the guard watches as ever.
+    A probe is risen to, held for the gate's look and judged; the guard watches as ever. Each begins when no windowed value
+    looks back at the load before it. One that could not be judged ends the refining.
     """
     breach = watch.breach
     if breach is None or breach.final or breach.verdict is not Verdict.FAIL or not ascent.stage:
@@ -119,37 +115,70 @@ def refine(run: Run, watch: LoadWatch, ascent: Ascent) -> None:
     stable = ascent.stage
     plan = finer_plan(watch.plan, stable, watch.stage, len(watch.loadgens))
     low, high = stable, len(plan.levels)
+    off: datetime | None = watch.gone or datetime.now(UTC)
     for _ in range(_PROBES):
         probe = next_probe(low, high)
-        if probe is None:
-            break
+        if probe is None or off is None or not _wait_until_clean(run, watch, off):
+            return
         if not watch.rearm(plan, prepare_segments(run, watch, plan)):
             return
         amount = plan.levels[probe - 1].amount
-        if _bears(run, watch, probe, stable + 1):
-            low = probe
-            ascent.refined(amount)
-        else:
-            high = probe
-        if watch.breach is None:
-            # The next probe rises anew, from the same state as this one.
-            watch.release(tuple(watch.running.values()))
-            watch.stop_load()
-        else:
-            watch.settled.wait(SETTLED_S)
-        said = "stable" if low == probe else f"not stable ({watch.breach})"
-        run.journal.append("ramp", "note", text=f"Refining the ceiling: {amount:g} {plan.unit} was {said}.")
+        seen = _hold_probe(run, watch, probe, stable + 1)
+        off = _end_probe(run, watch)
+        judgement = judge_probe(seen, watch.breach)
+        what, why = f"Refining the ceiling: {amount:g} {plan.unit}", judgement.detail.rstrip(".")
+        match judgement.verdict:
+            case Verdict.PASS:
+                low, said = probe, "was stable"
+                ascent.refined(amount)
+            case Verdict.FAIL:
+                high, said = probe, f"was not stable: {why}"
+            case _:
+                off, said = None, f"could not be judged, so no further level is tried: {why}"
+        run.journal.append("ramp", "note", text=f"{what} {said}.")
 
 
-def _bears(run: Run, watch: LoadWatch, probe: int, breached: int) -> bool:
-    """Rise to a probe below the breached stage and judge it."""
+def _hold_probe(run: Run, watch: LoadWatch, probe: int, above: int) -> Judgement | None:
+    """Rise to a probe, hold it and look at it; None when the load was stopped before.
+
+    Args:
+        run: the run.
+        watch: the load.
+        probe: the level to hold.
+        above: the first level above the stable ones: what is risen to, for the guard.
+    """
     steady_from: datetime | None = None
     for number in range(1, probe + 1):
-        if not start_stage(run, watch, number, towards=breached):
-            return False
+        if not start_stage(run, watch, number, towards=above):
+            return None
         steady_from = wait_for_level(run, watch, number, held=False)
         if steady_from is None:
-            return False
+            return None
     assert steady_from is not None
     until = steady_from + timedelta(seconds=run.profile.gate.window_s)
-    return wait_until(until, watch) and look(run, watch, probe, steady_from, until).passed
+    return look(run, watch, probe, steady_from, until) if wait_until(until, watch) else None
+
+
+def _end_probe(run: Run, watch: LoadWatch) -> datetime | None:
+    """See that the load of a probe is off and return since when; None when the guard did not see it gone."""
+    if watch.breach is None:
+        stop_segments(run, watch, tuple(watch.running.values()))
+    if watch.breach is None:
+        return datetime.now(UTC)
+    return watch.gone if watch.is_off(SETTLED_S) else None
+
+
+def _wait_until_clean(run: Run, watch: LoadWatch, off: datetime) -> bool:
+    """Wait until no windowed value of the guard looks back at the load before; return False when nobody may go on.
+
+    Args:
+        run: the run.
+        watch: the load.
+        off: when that load was seen to be gone.
+    """
+    clean = off + timedelta(seconds=max((rule.window_s for rule in run.profile.guard), default=0.0))
+    while (left_s := (clean - datetime.now(UTC)).total_seconds()) > 0:
+        if watch.breach is not None and watch.breach.final:
+            return False
+        time.sleep(min(left_s, _WAIT_POLL_S))
+    return True

@@ -250,11 +250,20 @@ def enter_stage(run: Run, watch: LoadWatch, number: int) -> None:
 def step_down(run: Run, watch: LoadWatch, number: int) -> None:
     """Stop the segments of the newest stage and hold the one below."""
     chosen = [segment for segment in watch.segments if segment.stage == number]
-    watch.release(chosen)
-    patiently(lambda: watch.stop_load([segment.name for segment in chosen]))
-    patiently(lambda: _journal_ends(run, watch, chosen))
+    stop_segments(run, watch, chosen)
     watch.segments = patiently(lambda: _prepared_again(run, watch, chosen))
     enter_stage(run, watch, number - 1)
+
+
+def stop_segments(run: Run, watch: LoadWatch, segments: Sequence[Segment]) -> None:
+    """Stop running segments on purpose, which is no breach, and journal how they ended.
+
+    Raises:
+        RampartError: a load generator does not answer, or still runs k6.
+    """
+    watch.release(segments)
+    patiently(lambda: watch.stop_load([segment.name for segment in segments]))
+    patiently(lambda: _journal_ends(run, watch, segments))
 
 
 def _prepared_again(run: Run, watch: LoadWatch, chosen: Sequence[Segment]) -> tuple[Segment, ...]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from blocks.models.breach import Breached
 from blocks.models.record import Breach, Ceiling, Record
-from blocks.models.verdict import Judgement, Verdict, failed, passed
+from blocks.models.verdict import Judgement, Verdict, failed, inconclusive, passed
 
 
 @dataclass
@@ -145,6 +146,20 @@ def judge_gates(record: Record, window_s: float) -> Judgement:
         if bad is not None and bad.gate is not None:
             return Judgement(verdict=wanted, detail=f"stage {bad.number}: {bad.gate.reason}")
     return passed(f"{len(judged)} stages judged over {window_s:g} s each, all flat")
+
+
+def judge_probe(look: Judgement | None, breach: Breached | None) -> Judgement:
+    """Judge a probe of a refined ceiling: by the breach that stopped it, else by the gate's look at it.
+
+    INCONCLUSIVE says nothing of the level: a saturated load generator, a hold, a cancel, or a look with too few points.
+
+    Args:
+        look: what the gate said; None when the probe was not held for its look.
+        breach: what stopped it; None when nothing did.
+    """
+    if breach is not None:
+        return Judgement(verdict=Verdict.INCONCLUSIVE if breach.final else breach.verdict, detail=str(breach))
+    return look or inconclusive("it was not held for the gate's look")
 
 
 def _unanswered(record: Record, ascent: Ascent) -> Breach | None:

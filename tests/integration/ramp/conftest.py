@@ -115,7 +115,7 @@ def held(run: Run, prefect: str, loadgen: LoadGenerator, system: System) -> Iter
         held.decision = ask(run, "ramp", "Release stage 1?", "The page.", 60.0, StageRelease)
         held.may_start = watch.may_start()
         watch.leave_stage()
-        held.over.wait(120)
+        held.over.wait(300)
         watch.finish()
         guard.wait()
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from blocks.models.breach import Breached
 from blocks.models.event import Event
 from blocks.models.record import Record
-from blocks.models.verdict import Verdict
-from tasks.rules.ceiling import Ascent, ceiling_of, judge_abort, judge_gates
+from blocks.models.verdict import Judgement, Verdict, failed, inconclusive, passed
+from tasks.rules.ceiling import Ascent, ceiling_of, judge_abort, judge_gates, judge_probe
 from tasks.rules.record import fold
 
 from .journals import START, all_passed, check, event, opened
@@ -276,3 +277,28 @@ def test_a_saturated_load_generator_is_no_fail_though_the_ramp_is_halted() -> No
     ascent.stopped(Verdict.INCONCLUSIVE)
     run = _run_of(ascent, *_stable(1), *_breach("load generator is saturated", 2), _decision("halt", 10.0))
     assert run.verdict is Verdict.INCONCLUSIVE
+
+
+_CROSSED = Breached("sign-in p95", "612 ms", "> 500 ms")
+_SATURATED = Breached("load generator is saturated", "60 ms late", "20 ms", verdict=Verdict.INCONCLUSIVE)
+_HOLD = Breached("hold", "incident 123", "none", final=True)
+
+
+@pytest.mark.parametrize(
+    ("look", "breach", "wanted"),
+    [
+        (passed("flat"), None, passed("flat")),
+        (failed("signin p95 rises"), None, failed("signin p95 rises")),
+        (inconclusive("6 points"), None, inconclusive("6 points")),
+        (None, None, inconclusive("it was not held for the gate's look")),
+        (None, _CROSSED, failed(str(_CROSSED))),
+        # It came after the look, while the probe was being ended.
+        (passed("flat"), _CROSSED, failed(str(_CROSSED))),
+        (None, _SATURATED, inconclusive(str(_SATURATED))),
+        (None, _HOLD, inconclusive(str(_HOLD))),
+    ],
+)
+def test_a_probe_is_judged_by_its_breach_else_by_its_look_and_only_the_system_makes_it_fail(
+    look: Judgement | None, breach: Breached | None, wanted: Judgement
+) -> None:
+    assert judge_probe(look, breach) == wanted
