@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from blocks.models.load import LoadPlan
@@ -20,8 +21,8 @@ from tasks.load import prepare_segments, start_stage, stop_segments, wait_for_le
 from tasks.notes import note_stage
 from tasks.rules.ceiling import Ascent, judge_probe
 from tasks.rules.segments import finer_plan, next_probe, throttle
+from tasks.rules.triage import doubt_of, rank, suggest
 from tasks.rules.triage import page as triage_page
-from tasks.rules.triage import rank, suggest
 from tasks.rules.triage import table as triage_table
 from tasks.run import Run, open_run
 from tasks.triage import read_signals
@@ -40,10 +41,7 @@ def after_breach(run: Run, watch: LoadWatch, ascent: Ascent, *, attended: bool) 
     """
     breach, stage = watch.breach, max(1, watch.stage)
     assert breach is not None
-    ascent.stopped(breach.verdict, None if breach.final else stage)
     detected = datetime.now(UTC)
-    if breach.verdict is Verdict.INCONCLUSIVE:
-        write_judgement(run, stage, Judgement(verdict=breach.verdict, detail=str(breach)), detected)
     annotate(run, f"breach: {breach.rule}")
     rules = run.profile.triage
     signals = read_signals(
@@ -55,6 +53,15 @@ def after_breach(run: Run, watch: LoadWatch, ascent: Ascent, *, attended: bool) 
     run.journal.append(
         "ramp", "triage", rows=[row.model_dump(mode="json") for row in rows], suggestion=suggestion.model_dump()
     )
+    doubt = doubt_of(rows)
+    if doubt and not breach.final:
+        # A saturated k6 measures its own waiting: a limit of the system may be crossed before its own is.
+        watch.doubt()
+        breach = replace(breach, verdict=Verdict.INCONCLUSIVE)
+    ascent.stopped(breach.verdict, None if breach.final else stage)
+    if breach.verdict is Verdict.INCONCLUSIVE:
+        detail = f"{breach}; {doubt}" if doubt else str(breach)
+        write_judgement(run, stage, Judgement(verdict=breach.verdict, detail=detail), detected)
     note_stage(run, stage, watch.stage_started or detected, watch.breached or detected, ())
     watch.captures.take(stage)
     show_scorecard(run)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from blocks.models.breach import Breached
 from blocks.models.errors import RampartError, Unavailable
 from blocks.models.load import LoadPlan, Segment
 from blocks.models.triage import Saturation
+from blocks.models.verdict import Verdict
 from tasks.captures import Captures
 from tasks.clients.loadgen import Job, LoadGenerator
 
@@ -148,6 +149,12 @@ class LoadWatch:
                 return False
             self.breach, self.left = breach, False
             return True
+
+    def doubt(self) -> None:
+        """Say that the breach says nothing of the system; one after which nobody may go on stays what it is."""
+        with self._lock:
+            if self.breach is not None and not self.breach.final:
+                self.breach = replace(self.breach, verdict=Verdict.INCONCLUSIVE)
 
     def leave_stage(self) -> None:
         """Say that the ramp read the breach and left its stage: its next pause is triage's and stays open."""

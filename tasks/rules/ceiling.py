@@ -9,6 +9,7 @@ from typing import Literal
 from blocks.models.breach import Breached
 from blocks.models.record import Breach, Ceiling, Record
 from blocks.models.verdict import Judgement, Verdict, failed, inconclusive, passed
+from tasks.rules.triage import doubt_of
 
 
 @dataclass
@@ -119,6 +120,9 @@ def judge_abort(record: Record, ascent: Ascent, looks: int) -> Judgement:
     if ascent.stopped_as is not None:
         last = _unanswered(record, ascent)
         seen = f"{last.rule}: observed {last.observed}, limit {last.limit}" if last else "the load was stopped"
+        doubt = doubt_of(last.triage) if last and ascent.stopped_as is Verdict.INCONCLUSIVE else ""
+        if doubt:
+            seen += f"; {doubt}"
         then = f"; then: {ascent.failure}" if ascent.failure else ""
         detail = f"{seen}; load off {_seconds_to_stop(last)} after it was seen{then}"
         return Judgement(verdict=ascent.stopped_as, detail=detail)

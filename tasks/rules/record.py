@@ -28,6 +28,7 @@ from blocks.models.record import (
     Unfinished,
 )
 from blocks.models.verdict import Verdict, worst
+from tasks.rules.triage import doubt_of
 
 _GOING_ON = {"resume", "throttle"}
 _ENDINGS = {"collect", "teardown", "report"}
@@ -124,7 +125,9 @@ def _verdict(
         check.id == "ramp.abort" and check.verdict not in {Verdict.PASS, Verdict.ERROR} for check in counted
     ):
         last = ended_by or breaches[-1]
-        return verdict, f"{last.rule}: observed {last.observed}, limit {last.limit}, at stage {last.stage or '-'}"
+        seen = f"{last.rule}: observed {last.observed}, limit {last.limit}, at stage {last.stage or '-'}"
+        doubt = doubt_of(last.triage) if verdict is Verdict.INCONCLUSIVE else ""
+        return verdict, f"{seen}; {doubt}" if doubt else seen
     culprit = next(
         (
             check

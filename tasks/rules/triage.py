@@ -78,6 +78,17 @@ def suggest(rows: Sequence[TriageRow], rules: TriageRules) -> Suggestion:
     )
 
 
+def doubt_of(rows: Sequence[TriageRow]) -> str:
+    """Say why a breach says nothing of the system: a saturated load generator explains it best. Empty when it does not.
+
+    Args:
+        rows: ranked, as ``rank`` returns them.
+    """
+    if not rows or rows[0].row != "k6-saturated" or not rows[0].matched:
+        return ""
+    return f"the load generator {', '.join(rows[0].subjects)} was saturated, so these are not the system's numbers"
+
+
 def page(rows: Sequence[TriageRow], suggestion: Suggestion) -> str:
     """Write the Markdown that an operator decides by in a dialog: the suggestion, then what it rests on."""
     what: str = suggestion.decision

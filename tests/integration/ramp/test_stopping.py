@@ -22,6 +22,7 @@ from blocks.models.errors import RampartError
 from blocks.models.event import Event
 from blocks.models.load import Level, LoadPlan
 from blocks.models.rules import StabilityRule
+from blocks.models.triage import Saturation
 from blocks.models.verdict import Verdict
 from flows.approvals import StageRelease, ask
 from flows.hold import hold_and_judge
@@ -239,3 +240,20 @@ def test_a_breach_of_the_script_as_it_is_is_triaged_and_halts_without_a_question
     assert (decision.data["answer"], decision.data["by"]) == ("halt", "the run's form")
     assert ascent.stopped_as is Verdict.FAIL
     assert ascent.stage == 0
+
+
+def test_a_limit_that_a_saturated_load_generator_crossed_is_inconclusive_for_stage_and_ramp(held: Held) -> None:
+    held.run.journal.append("ramp", "run_opened", run_id=held.run.id, environment="test")
+    address = held.loadgen.host.address
+    held.watch.saturation.append(Saturation(loadgen=address, at=datetime.now(UTC), cpu_busy=0.99, lag_ms=400.0))
+    _stop(held)
+    ascent = Ascent(unit="vus")
+    assert held.context is not None
+    held.context.run(_climb, held.run, held.watch, ascent, 1, "continuous", 0)
+    (triage,) = _events(held, "triage")
+    assert (triage.data["rows"][0]["row"], triage.data["rows"][0]["matched"]) == ("k6-saturated", True)
+    (judged,) = _events(held, "stage_judged")
+    assert (judged.data["number"], judged.data["verdict"]) == (1, "INCONCLUSIVE")
+    assert f"the load generator {address} was saturated" in judged.data["reason"]
+    assert held.watch.breach is not None
+    assert ascent.stopped_as is held.watch.breach.verdict is Verdict.INCONCLUSIVE

@@ -7,6 +7,7 @@ import pytest
 from blocks.models.breach import Breached
 from blocks.models.errors import Failed, Unavailable
 from blocks.models.load import Level, LoadPlan, Segment
+from blocks.models.verdict import Verdict
 from tasks.clients.loadgen import Job
 from tasks.rules.segments import cut_into_segments
 from tasks.watch import LoadWatch, on_each
@@ -77,6 +78,19 @@ def test_a_breach_that_is_final_or_gone_is_not_replaced() -> None:
     assert watch.report(Breached("error rate", "6%", "> 5%"))
     assert watch.overrule(hold)
     assert not watch.overrule(Breached("cancelled", "yes", "no", final=True))
+    assert watch.breach is hold
+
+
+def test_a_doubted_breach_is_inconclusive_and_one_that_is_final_is_not_doubted() -> None:
+    watch = _watch()
+    watch.doubt()
+    assert watch.breach is None
+    assert watch.report(Breached("sign-in p95", "612 ms", "> 500 ms"))
+    watch.doubt()
+    assert watch.breach == Breached("sign-in p95", "612 ms", "> 500 ms", verdict=Verdict.INCONCLUSIVE)
+    hold = Breached("hold", "incident", "none", final=True)
+    assert watch.overrule(hold)
+    watch.doubt()
     assert watch.breach is hold
 
 

@@ -302,3 +302,19 @@ def test_a_probe_is_judged_by_its_breach_else_by_its_look_and_only_the_system_ma
     look: Judgement | None, breach: Breached | None, wanted: Judgement
 ) -> None:
     assert judge_probe(look, breach) == wanted
+
+
+def test_a_crossed_limit_that_a_saturated_load_generator_explains_is_inconclusive_and_names_it() -> None:
+    row = {
+        "row": "k6-saturated", "matched": True, "score": 1.2, "evidence": "lag 60 ms", "subjects": ["198.51.100.7"],
+    }  # fmt: skip
+    ascent = _ascent(1)
+    ascent.stopped(Verdict.INCONCLUSIVE, 2)
+    gate = event("stage_judged", number=2, verdict="INCONCLUSIVE", reason="why")
+    breached = [*_breach("sign-in p95", 2), event("triage", rows=[row]), gate]
+    run = _run_of(ascent, *_stable(1), *breached, _decision("halt", 10.0))
+    said = "the load generator 198.51.100.7 was saturated, so these are not the system's numbers"
+    assert run.verdict is Verdict.INCONCLUSIVE
+    assert run.reason == f"sign-in p95: observed 612 ms, limit > 500 ms, at stage 2; {said}"
+    abort = next(item for item in run.checks if item.id == "ramp.abort")
+    assert (abort.verdict, said in abort.detail) == (Verdict.INCONCLUSIVE, True)

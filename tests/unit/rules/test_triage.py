@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from blocks.models.record import TriageRow
 from blocks.models.triage import CAUSES, Measure, Row, Signal, Subject, TriageRules, Unit
-from tasks.rules.triage import page, rank, suggest, table
+from tasks.rules.triage import doubt_of, page, rank, suggest, table
 
 BREACH = datetime(2026, 11, 25, 2, 0, tzinfo=UTC)
 RULES = TriageRules()
@@ -206,6 +206,17 @@ def test_a_second_match_is_named_beside_the_decision() -> None:
     suggestion = suggest(rows, RULES)
     assert suggestion.decision == "resume"
     assert "Also matched: oom-kill" in suggestion.why
+
+
+def test_only_a_saturated_load_generator_ranked_first_leaves_the_system_in_doubt() -> None:
+    saturated = signal("k6-saturated", subject("198.51.100.7"))
+    said = "the load generator 198.51.100.7 was saturated, so these are not the system's numbers"
+    assert doubt_of(ranked(saturated, signal("prisma-pool", subject("bet")))) == said
+    # A fault that began long before it explains the breach itself.
+    assert not doubt_of(ranked(saturated, signal("prisma-pool", subject("bet", began_s=40))))
+    assert not doubt_of(ranked(signal("k6-saturated", problem="nothing was read")))
+    assert not doubt_of(ranked())
+    assert not doubt_of(())
 
 
 def test_the_page_is_one_table_whose_cells_survive_pipes() -> None:
