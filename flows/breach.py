@@ -10,7 +10,7 @@ from blocks.models.load import LoadPlan
 from blocks.models.record import Decision
 from blocks.models.verdict import Judgement, Verdict
 from flows.approvals import ask, decided_by_form, triage_form
-from flows.hold import look, write_judgement
+from flows.hold import look, note, write_judgement
 from flows.phase import go_on
 from flows.smoke import smoke
 from tasks.artifacts import show_scorecard, show_triage
@@ -18,7 +18,6 @@ from tasks.clock import wait_until
 from tasks.dashboard import annotate
 from tasks.guard import SETTLED_S
 from tasks.load import prepare_segments, start_stage, stop_segments, wait_for_level
-from tasks.notes import note_stage
 from tasks.rules.ceiling import Ascent, judge_probe
 from tasks.rules.segments import finer_plan, next_probe, throttle
 from tasks.rules.triage import doubt_of, rank, suggest
@@ -62,7 +61,7 @@ def after_breach(run: Run, watch: LoadWatch, ascent: Ascent, *, attended: bool) 
     if breach.verdict is Verdict.INCONCLUSIVE:
         detail = f"{breach}; {doubt}" if doubt else str(breach)
         write_judgement(run, stage, Judgement(verdict=breach.verdict, detail=detail), detected)
-    note_stage(run, stage, watch.stage_started or detected, watch.breached or detected, ())
+    note(run, stage, watch.stage_started or detected, watch.breached or detected)
     watch.captures.take(stage)
     show_scorecard(run)
     asked = f"Stage {stage} was stopped ({breach.rule}). Resume, throttle or halt?"

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from prefect.futures import PrefectFuture
+
 from blocks.models.breach import Breached
+from blocks.models.errors import RampartError
 from blocks.models.verdict import Judgement, Verdict, worse
 from flows.approvals import GoOrHalt, StageRelease, ask, decided_by_form
 from tasks.artifacts import link_list, scorecard, show_scorecard
+from tasks.clients.sut import ContainerStats
 from tasks.clock import wait_until
 from tasks.guard import stop_on_breach
 from tasks.metrics import read_dropped_shares, read_gate_series
-from tasks.notes import note_stage
+from tasks.notes import NOTED, note_stage
 from tasks.rules.gate import judge_gate, judge_rate
 from tasks.run import Run
 from tasks.sut import read_stats
@@ -54,7 +58,7 @@ def hold_and_judge(
         # Load off first: notes and statistics take seconds, and may fail.
         stop_on_breach(run, watch, Breached("stability", judgement.detail, f"flat over {rule.window_s:g} s"))
     write_judgement(run, number, judgement, looked)
-    note_stage(run, number, steady_from, looked, stats.result())
+    note(run, number, steady_from, looked, stats)
     show_scorecard(run)
     if judgement.verdict is Verdict.FAIL:
         return None
@@ -71,6 +75,43 @@ def look(run: Run, watch: LoadWatch, number: int, steady_from: datetime, end: da
     return (
         worse(judgement, judge_rate(read_dropped_shares(run, begin, end))) if watch.plan.unit == "rate" else judgement
     )
+
+
+def note(
+    run: Run,
+    number: int,
+    start: datetime,
+    end: datetime,
+    stats: PrefectFuture[tuple[ContainerStats, ...]] | None = None,
+) -> None:
+    """Note a stage; what cannot be asked now breaks nothing off: the record says why it is missing.
+
+    Args:
+        run: the run.
+        number: the stage.
+        start: when its level was reached, or when it began.
+        end: until when it is noted.
+        stats: what its containers use, as it is being read; None when the load is off.
+    """
+    used: tuple[ContainerStats, ...] = ()
+    missing: dict[str, str] = {}
+    if stats is not None:
+        try:
+            used = stats.result()
+        except (RampartError, ValueError) as error:
+            # ValueError: docker stats has no numbers of a container that is ending.
+            missing["sut"] = str(error)
+    try:
+        note_stage(run, number, start, end, used)
+    except RampartError as error:
+        missing["live"] = str(error)
+    known = next((dict(stage.not_captured) for stage in run.record().stages if stage.number == number), {})
+    asked = {"live"} if stats is None else {"live", "sut"}
+    not_captured = {what: why for what, why in known.items() if what not in asked} | missing
+    if not_captured != known:
+        run.journal.append("ramp", "stage_numbers", number=number, not_captured=not_captured)
+    for what, why in missing.items():
+        run.journal.append("ramp", "note", text=f"Stage {number} was noted without {NOTED[what]}: {why}")
 
 
 def write_judgement(run: Run, number: int, judgement: Judgement, steady_to: datetime) -> None:

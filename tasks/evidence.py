@@ -16,6 +16,7 @@ from blocks.models.verdict import Judgement, failed, passed
 from tasks.clients.loadgen import LoadGenerator
 from tasks.clients.samples import Converted, Samples, convert
 from tasks.infrastructure import connect_loadgen, loadgen_addresses
+from tasks.notes import NOTED
 from tasks.rules.numbers import Lost, compared, missing_samples, stage_end, steady_begin
 from tasks.run import Run
 
@@ -123,9 +124,14 @@ def note_stages(run: Run, results: Results) -> Judgement:
         _note(run, stage, missing, **_fields(run, stage, found))
         if missing:
             poor.append(f"stage {stage.number}: {missing}")
+        poor += [
+            f"stage {stage.number} was noted without {what}: {stage.not_captured[name].rstrip('.')}"
+            for name, what in NOTED.items()
+            if name in stage.not_captured
+        ]
     if poor:
         return failed(
-            f"{'; '.join(poor[:_NAMED])}. Wanted are all samples of {', '.join(run.profile.smoke.endpoints)}."
+            f"{'; '.join(poor[:_NAMED])}. Wanted are all samples of {', '.join(run.profile.smoke.endpoints)}, and each stage's notes."
         )
     notes = [
         f"stage {stage.number} {item.name}"

@@ -10,6 +10,9 @@ from tasks.clients.sut import ContainerStats
 from tasks.metrics import read_live_numbers, read_queues, read_ratio
 from tasks.run import Run
 
+NOTED = {"live": "its live numbers", "sut": "what its containers used"}
+"""What is noted of a stage, by its name in the record's ``not_captured``, in words."""
+
 # A rate over less than this holds too few of k6's pushes.
 _SHORTEST_WINDOW_S = 10.0
 

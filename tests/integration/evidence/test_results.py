@@ -52,6 +52,19 @@ def test_whole_results_give_exact_numbers_of_steady_parts_and_rises(run: Run) ->
     assert beside.read_bytes() == (_jobs(run, "segment-01") / "samples.csv.gz").read_bytes()
 
 
+def test_a_note_that_could_not_be_taken_shows_beside_exact_numbers(run: Run) -> None:
+    why = "The SUT at 198.51.100.7 does not answer."
+    run.journal.append("ramp", "stage_numbers", number=2, not_captured={"sut": why})
+    judgement = note_stages(run, _fetch(run))
+    assert judgement.verdict is Verdict.FAIL
+    assert (
+        "stage 2 was noted without what its containers used: The SUT at 198.51.100.7 does not answer"
+        in judgement.detail
+    )
+    assert run.record().stages[1].not_captured == {"sut": why}
+    assert run.record().stages[1].endpoints
+
+
 def test_what_is_there_already_is_not_copied_again(run: Run) -> None:
     _fetch(run)
     file = run.evidence / "results" / "loadgen-0" / "segment-01" / "samples.csv.gz"

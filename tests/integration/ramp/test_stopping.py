@@ -18,10 +18,10 @@ from prefect.states import Cancelling
 from prefect.variables import Variable
 
 from blocks.models.breach import Breached
-from blocks.models.errors import RampartError
 from blocks.models.event import Event
 from blocks.models.load import Level, LoadPlan
 from blocks.models.rules import StabilityRule
+from blocks.models.settings import Observability
 from blocks.models.triage import Saturation
 from blocks.models.verdict import Verdict
 from flows.approvals import StageRelease, ask
@@ -200,6 +200,7 @@ def test_a_new_attempt_long_after_a_breach_is_not_called_blind(held: Held, syste
 def test_a_stage_that_is_not_flat_has_its_load_off_before_anything_is_noted_of_it(held: Held, system: System) -> None:
     level = Level(number=1, amounts={"signin": 6, "bet": 4}, rise_s=0.0, hold_s=0.0)
     held.watch.plan = held.watch.plan.model_copy(update={"levels": (level,)})
+    held.run.journal.append("ramp", "run_opened", run_id=held.run.id, environment="test")
     gate = StabilityRule(window_s=8.0, step_s=1.0, min_points=4, floor_ms=1.0, relative_drift=0.01, significance=0.4)
     run = replace(held.run, profile=held.run.profile.model_copy(update={"gate": gate}))
     # A gate that has too few points judges nothing: its window begins when there are numbers.
@@ -215,9 +216,7 @@ def test_a_stage_that_is_not_flat_has_its_load_off_before_anything_is_noted_of_i
     slower.start()
     try:
         assert held.context is not None
-        # There are no container statistics to note here: the load is off all the same.
-        with pytest.raises(RampartError):
-            held.context.run(hold_and_judge, run, held.watch, 1, datetime.now(UTC))
+        assert held.context.run(hold_and_judge, run, held.watch, 1, datetime.now(UTC)) is None
     finally:
         judged.set()
         slower.join()
@@ -225,6 +224,11 @@ def test_a_stage_that_is_not_flat_has_its_load_off_before_anything_is_noted_of_i
     happened = _events(held, "breach", "load_stopped", "stage_judged")
     assert [event.kind for event in happened] == ["breach", "load_stopped", "stage_judged"]
     assert (happened[0].data["rule"], happened[2].data["verdict"]) == ("stability", "FAIL")
+    # There is no SUT to ask for container statistics here: the record says so, and has the other numbers.
+    (stage,) = held.run.record().stages
+    assert list(stage.not_captured) == ["sut"]
+    assert "sut_public_ip" in stage.not_captured["sut"]
+    assert any(item.live_p95_ms for item in stage.endpoints)
 
 
 def test_a_breach_of_the_script_as_it_is_is_triaged_and_halts_without_a_question(held: Held) -> None:
@@ -240,6 +244,20 @@ def test_a_breach_of_the_script_as_it_is_is_triaged_and_halts_without_a_question
     assert (decision.data["answer"], decision.data["by"]) == ("halt", "the run's form")
     assert ascent.stopped_as is Verdict.FAIL
     assert ascent.stage == 0
+
+
+def test_a_breach_without_prometheus_is_triaged_and_decided_and_says_what_is_not_noted(held: Held) -> None:
+    held.run.journal.append("ramp", "run_opened", run_id=held.run.id, environment="test")
+    _stop(held)
+    away = held.run.environment.model_copy(update={"observability": Observability(monitoring_url="http://127.0.0.1:9")})
+    assert held.context is not None
+    run = replace(held.run, environment=away)
+    held.context.run(_climb, run, held.watch, Ascent(unit="vus"), 1, "continuous", 0)
+    assert len(_events(held, "triage")) == 1
+    assert _events(held, "decision")[-1].data["answer"] == "halt"
+    (stage,) = held.run.record().stages
+    assert "127.0.0.1:9" in stage.not_captured["live"]
+    assert any("Stage 1 was noted without its live numbers" in event.data["text"] for event in _events(held, "note"))
 
 
 def test_a_limit_that_a_saturated_load_generator_crossed_is_inconclusive_for_stage_and_ramp(held: Held) -> None:
