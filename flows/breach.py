@@ -73,7 +73,8 @@ def after_breach(run: Run, watch: LoadWatch, ascent: Ascent, *, attended: bool) 
     page = (
         f"**{breach}.** All load is off.\n\n{triage_page(rows, suggestion)}\n\n"
         "**resume** after a fix: the smoke test runs again, then the ramp from the stage. **throttle** goes on with less "
-        "of one scenario. **halt** documents the ceiling, with refine_ceiling after up to three probes of load, and tears down."
+        "of one scenario. **halt** documents the ceiling, with refine_ceiling after up to three probes of load, and tears down.\n\n"
+        "Whatever you answer, the guard keeps the rules it began with: another limit or exception needs a new run."
     )
     decision = ask(run, "ramp", asked, page, timeout_s, triage_form(watch.plan, len(watch.loadgens)))
     if decision.answer == "halt":
@@ -88,7 +89,7 @@ def _begin_again(  # noqa: PLR0913, PLR0917 - what a decision changes
     run: Run, watch: LoadWatch, ascent: Ascent, plan: LoadPlan, decision: Decision, breached: int
 ) -> tuple[Run, int] | None:
     """Arm the guard for another attempt, smoke again after a fix, and return what to go on with."""
-    # The blocks are read anew: a fix may have changed them, a bypass key for one.
+    # The blocks are read anew: a fix may have changed them, a bypass key for one. The guard keeps its rules.
     fresh = open_run(run.id, run.environment_name, run.profile_name)
     # A pause is usually longer than this.
     if not _wait_until_clean(fresh, watch, watch.gone or datetime.now(UTC)):
