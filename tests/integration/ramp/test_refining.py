@@ -33,6 +33,13 @@ pytestmark = pytest.mark.integration
 _GATE = StabilityRule(window_s=8.0, step_s=1.0, min_points=4, max_missing=0.9, floor_ms=1e6, floor_ratio=1.0)
 
 
+@pytest.fixture
+def run(run: Run) -> Run:
+    """Its guard looks back further than a probe takes to begin."""
+    rules = tuple(rule.model_copy(update={"window_s": 12.0}) for rule in run.profile.guard)
+    return replace(run, profile=run.profile.model_copy(update={"guard": rules}))
+
+
 def _breached(held: Held, system: System) -> tuple[Run, Ascent]:
     """Stop the held load at stage 2 of a script of 1 and 9 virtual users, of which stage 1 was stable."""
     run, watch = held.run, held.watch
