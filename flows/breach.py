@@ -92,7 +92,7 @@ def _begin_again(  # noqa: PLR0913, PLR0917 - what a decision changes
     # The blocks are read anew: a fix may have changed them, a bypass key for one. The guard keeps its rules.
     fresh = open_run(run.id, run.environment_name, run.profile_name)
     # A pause is usually longer than this.
-    if not _wait_until_clean(fresh, watch, watch.gone or datetime.now(UTC)):
+    if not _wait_until_clean(run, watch, watch.gone or datetime.now(UTC)):
         return None
     if not watch.rearm(plan, prepare_segments(fresh, watch, plan)):
         return None
