@@ -18,7 +18,6 @@ from pydantic import Field
 from blocks.models.errors import RampartError
 from blocks.models.verdict import Verdict
 from flows.approvals import ask_whether_to_keep
-from flows.collect import collect
 from flows.phase import in_a_sentence, phase_of
 from tasks.ending import deaf_to_interrupts, end_keep, ending, teardowns
 from tasks.load import stop_all_load
@@ -132,6 +131,9 @@ def _collect_first(run: Run) -> None:
     except Exception as error:  # noqa: BLE001 - what else there is of evidence is saved all the same
         _warn(run, "The load could not be confirmed to be off", error)
     try:
+        # The browser and the readers of samples are imported when the load is off, not before.
+        from flows.collect import collect  # noqa: PLC0415
+
         if not any(event.kind == "phase_ended" and event.phase == "collect" for event in run.journal.read()[0]):
             collect.with_options(timeout_seconds=_EVIDENCE_S)(*where, return_state=True)
     except Exception as error:  # noqa: BLE001 - evidence must not keep infrastructure alive

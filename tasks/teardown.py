@@ -39,6 +39,8 @@ from tasks.unfinished import is_clean
 _REPOSITORY = "image repository"
 # Several may take a stale lease at once; one wins each epoch.
 _TAKE_TRIES = 5
+# A plan that is interrupted ends when AWS has answered what it asked last.
+_PLAN_S = 60.0
 
 
 def tear_down(run: Run) -> None:
@@ -236,6 +238,8 @@ def _destroy(run: Run) -> None:
         _still_holds(run)
         terraform = terraform_of(run)
         if not apply_was_started(terraform.work):
+            # A plan whose process died still holds the state's lock.
+            terraform.adopt(lambda _: None, _PLAN_S)
             owner, why = terraform.ownership(run.id)
             if owner is Ownership.NOTHING:
                 checking.judge(passed(why))
