@@ -18,6 +18,7 @@ import httpx
 
 from blocks.models.errors import Failed, Refused
 from deployments.rehearsal import layout
+from deployments.rehearsal.authority import one_authority
 from deployments.rehearsal.hosts import LOADGEN_ADDRESS, enter, loadgen_group
 from deployments.rehearsal.ports import choose_ports
 from deployments.rehearsal.processes import alive, answers, end, start, wait_until
@@ -95,6 +96,7 @@ class Stack:
             "PREFECT_HOME": str(layout.HOME / "prefect"),
             "PREFECT_PROFILES_PATH": str(layout.HOME / "prefect" / "profiles.toml"),
             "PREFECT_API_URL": f"{self.prefect_url}/api",
+            "PREFECT_API_SSL_CERT_FILE": str(one_authority()),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_API_HOST": layout.LOCALHOST,
             "PREFECT_CLI_COLORS": "false",
