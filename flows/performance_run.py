@@ -10,7 +10,7 @@ from prefect.exceptions import TerminationSignal
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from blocks.models.errors import Refused
+from blocks.models.errors import RampartError, Refused
 from blocks.models.lease import LeaseState, Link
 from blocks.models.verdict import Verdict
 from flows.approvals import MAX_KEEP_MINUTES
@@ -141,7 +141,11 @@ def _work_off(environment: str, profile: str, options: dict[str, Any], *, with_r
                 "note",
                 text=f"The run's process was told to end at {where_it_ended(run.journal.read()[0])}.",
             )
-            stop_all_load(run)
+            try:
+                stop_all_load(run)
+            except RampartError as error:
+                # Whoever ends the run stops it again.
+                run_logger().error("The load could not be confirmed to be off: %s", error)
             # A worker that cancels gives 30 s until SIGKILL, too few for a destroy: its hook does the rest.
             handed_over = is_cancelling(run)
             raise

@@ -26,7 +26,8 @@ from blocks.models.errors import Failed
 from tasks.log import run_logger
 from tasks.run import PREFECT_SILENT, Run
 
-# Longer than the longest ending: evidence 10 minutes, a destroy 30 minutes with its repetitions, the sweep.
+# Longer than nearly every ending: evidence takes at most 10 minutes, a destroy 30 with each of its tries, then comes the sweep.
+# Who has waited in vain says so, and the janitor looks again.
 _WAIT_S = 2 * 3600.0
 _LOOK_S = 1.0
 
