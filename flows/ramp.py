@@ -12,6 +12,7 @@ from prefect.states import Cancelled
 
 from blocks.models.errors import RampartError
 from blocks.models.load import LoadPlan
+from blocks.models.record import Limit
 from blocks.models.rules import GuardRule
 from blocks.models.verdict import passed
 from flows.approvals import ask as ask_person
@@ -114,6 +115,7 @@ def _launch(
             refuse_wrong_clocks(run)
             watch.disconnect()
             watch = prepare_ramp(run, plan, literally=literally)
+        run.journal.append("ramp", "limits", rules=[rule.model_dump(include=set(Limit.model_fields)) for rule in rules])
         for text in not_enforced:
             run.journal.append("ramp", "note", text=text)
         what = f"{len(plan.levels)} stages up to {plan.levels[-1].amount:g} {plan.unit}"

@@ -15,15 +15,7 @@ from tasks.run import Run
 
 @task
 def keep_series(run: Run) -> None:
-    """Ask Prometheus for every family of lines and keep each as a file; what it does not give is journaled with why.
-
-    The limits of the guard are journaled too: plots draw them.
-    """
-    rules = [
-        rule.model_dump(include={"name", "metric", "scope", "operator", "limit", "window_s", "for_s", "settle_s"})
-        for rule in run.profile.guard
-    ]
-    run.journal.append("collect", "limits", rules=rules)
+    """Ask Prometheus for every family of lines and keep each as a file; what it does not give is journaled with why."""
     prometheus = prometheus_of(run)
     for wanted in series.WANTED:
         try:

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from blocks.models.checklist import CHECKLIST
+from blocks.models.rules import DEFAULT_GUARD_RULES
 from deployments.rehearsal import layout
 
 PROJECT = Path(__file__).parents[2]
@@ -64,6 +65,10 @@ def test_ten_stages_have_all_four_endpoints_numbers(record: dict[str, Any]) -> N
             assert item["requests"] > 0
             assert 0 < item["p50_ms"] <= item["p95_ms"] <= item["max_ms"]
         assert stage["gate"]["verdict"] == "PASS"
+
+
+def test_the_limits_are_those_that_the_guard_had(record: dict[str, Any]) -> None:
+    assert [limit["name"] for limit in record["limits"]] == [rule.name for rule in DEFAULT_GUARD_RULES]
 
 
 def test_every_stage_was_released_by_an_answer(record: dict[str, Any]) -> None:

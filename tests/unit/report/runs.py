@@ -74,7 +74,9 @@ def journal(stages: int = 10, *, breached: bool = False) -> list[Event]:
         event("smoke", "phase_ended", 500, state="COMPLETED"),
         event("ramp", "phase_started", 501),
         event("ramp", "links", 510, **{"Jaeger search": "http://jaeger.example:16686/search?service=api", "Grafana dashboard": "http://grafana.example/d/ebit-perf-test"}),
-        check("ramp.tabs", 520), check("ramp.launch", 590),
+        check("ramp.tabs", 520),
+        event("ramp", "limits", 589, rules=[rule.model_dump(exclude={"expected"}) for rule in DEFAULT_GUARD_RULES]),
+        check("ramp.launch", 590),
         event("ramp", "decision", 595, asked="Start the ramp at stage 1?", answer="go", by="Ada", waited_seconds=60.0),
     ]  # fmt: skip
     for number in range(1, stages + 1):
@@ -94,7 +96,6 @@ def journal(stages: int = 10, *, breached: bool = False) -> list[Event]:
         event("ramp", "phase_ended", end + 50, state="FAILED" if breached else "COMPLETED"),
         event("collect", "phase_started", end + 51),
         check("collect.results", end + 60),
-        event("collect", "limits", end + 61, rules=[rule.model_dump(exclude={"expected"}) for rule in DEFAULT_GUARD_RULES]),
         *(_series_line(name, text, end + 62) for name, text in _series(stages).items()),
         *(event("collect", "stage_numbers", end + 63, number=number, **_exact(number)) for number in range(1, stages + 1 - breached)),
         check("ramp.stage_notes", end + 64), check("ramp.stage_evidence", end + 65), check("collect.snapshots", end + 66),
