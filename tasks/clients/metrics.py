@@ -141,7 +141,7 @@ class Prometheus:
             # What the system said stands at the end of what three libraries put before it.
             said = str(getattr(error.args[0], "reason", error) if error.args else error).rpartition(": ")[2]
             raise Unavailable(
-                f"Prometheus at {self.url} does not answer ({said[:100]}): see whether it runs and the worker reaches it, or correct "
+                f"Prometheus at {self.url} did not answer ({said[:100]}): see whether it runs and the worker reaches it, or correct "
                 "observability.monitoring_url of the environment block."
             ) from error
         except (requests.RequestException, PrometheusApiClientException, KeyError, ValueError) as error:
