@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
@@ -14,7 +15,7 @@ settings.register_profile("rampart", deadline=None, suppress_health_check=[Healt
 settings.load_profile("rampart")
 
 # Before Prefect reads its settings; what the tests start inherits it.
-os.environ["PREFECT_API_SSL_CERT_FILE"] = str(one_authority())
+os.environ["PREFECT_API_SSL_CERT_FILE"] = str(one_authority(Path(__file__).parents[1] / ".tools"))
 
 # A shell starts background jobs deaf to SIGINT, and what they start is deaf too: the tests' own processes have to hear it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -11,14 +11,12 @@ from pathlib import Path
 
 import certifi
 
-from deployments.rehearsal import layout
-
 _END = "-----END CERTIFICATE-----\n"
 
 
-def one_authority() -> Path:
-    """Return a file with the first authority of the bundle, for ``PREFECT_API_SSL_CERT_FILE``."""
-    file = layout.TOOLS / "prefect" / "authority.pem"
+def one_authority(tools: Path) -> Path:
+    """Return a file with the first authority of the bundle, for ``PREFECT_API_SSL_CERT_FILE``; kept beside the tools."""
+    file = tools / "prefect" / "authority.pem"
     if not file.is_file():
         bundle = Path(certifi.where()).read_text()
         part = file.with_name(f"authority.{os.getpid()}.part")

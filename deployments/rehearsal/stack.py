@@ -96,7 +96,7 @@ class Stack:
             "PREFECT_HOME": str(layout.HOME / "prefect"),
             "PREFECT_PROFILES_PATH": str(layout.HOME / "prefect" / "profiles.toml"),
             "PREFECT_API_URL": f"{self.prefect_url}/api",
-            "PREFECT_API_SSL_CERT_FILE": str(one_authority()),
+            "PREFECT_API_SSL_CERT_FILE": str(one_authority(layout.TOOLS)),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_API_HOST": layout.LOCALHOST,
             "PREFECT_CLI_COLORS": "false",
