@@ -136,8 +136,8 @@ def release(run: Run, watch: LoadWatch, number: int, judgement: Judgement, *, by
         record = run.record()
         down = f"**step-down** stops the newest load and holds stage {number - 1}. " if number > 1 else ""
         page = (
-            f"{scorecard(record)}\n\nGate: **{judgement.verdict.value}** {judgement.detail}\n\n{link_list(record)}\n\n**go** will {following}. "
-            f"{down}The load is held meanwhile and the guard watches it."
+            f"{scorecard(record, in_dialog=True)}\n\nGate: **{judgement.verdict.value}** {judgement.detail}\n\n{link_list(record)}\n\n"
+            f"**go** will {following}. {down}The load is held meanwhile and the guard watches it."
         )
         form = StageRelease if number > 1 else GoOrHalt
         decision = ask(run, "ramp", asked, page, timeout_s, form)

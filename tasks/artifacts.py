@@ -61,11 +61,14 @@ def show_triage(run: Run, table: str) -> None:
     _show(run, "triage", "The matrix at the last breach.", table)
 
 
-def scorecard(record: Record) -> str:
-    """Return the stages as a Markdown table; narrow, because it is read in a dialog that cuts what is wide.
+def scorecard(record: Record, *, in_dialog: bool = False) -> str:
+    """Return the stages as a Markdown table.
 
-    The gate's verdict stands before the numbers, as in the report.
+    Args:
+        record: the run.
+        in_dialog: leave out load and gate, because a dialog cuts what is wide; there the gate's sentence follows.
     """
+    about = () if in_dialog else ("load", "gate")
     names = ("signin", "bet", "history", "ws")
     exact = any(item.p95_ms is not None for stage in record.stages for item in stage.endpoints)
     p95_is = (
@@ -76,8 +79,8 @@ def scorecard(record: Record) -> str:
     lines = [
         f"{p95_is} errors: of the worst endpoint. CPU: of the busiest container, 100 % = one core.",
         "",
-        f"| stage | load | gate | {' | '.join(names)} | errors | WS ok | CPU |",
-        "|---" * (len(names) + 6) + "|",
+        f"| {' | '.join(('stage', *about, *names, 'errors', 'WS ok', 'CPU'))} |",
+        "|---" * (len(about) + len(names) + 4) + "|",
     ]
     for stage in record.stages:
         numbers = {item.name: item for item in stage.endpoints}
@@ -89,10 +92,10 @@ def scorecard(record: Record) -> str:
         ]
         errors = [item.error_rate for item in stage.endpoints if item.error_rate is not None]
         busiest = max((use.cpu_percent for use in stage.sut if use.cpu_percent is not None), default=None)
+        load = f"{stage.rate:g}/s" if stage.vus is None and stage.rate is not None else stage.vus
         cells = [
             stage.number,
-            f"{stage.rate:g}/s" if stage.vus is None and stage.rate is not None else stage.vus,
-            stage.gate.verdict.value if stage.gate else "–",
+            *(() if in_dialog else (load, stage.gate.verdict.value if stage.gate else "–")),
             *p95,
             f"{max(errors):.1%}" if errors else "–",
             "–" if stage.ws_handshake_success is None else f"{stage.ws_handshake_success:.1%}",
