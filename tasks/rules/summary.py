@@ -60,9 +60,10 @@ def _died(unfinished: Unfinished) -> str:
 
 
 def _where(unfinished: Unfinished) -> str:
-    where = unfinished.check or f"the end of its {unfinished.phase} phase"
-    # The check that comes next is made when the ramp is over: a stage says more of where it was.
-    return f"stage {unfinished.stage} of the ramp" if unfinished.stage else where
+    if unfinished.stage:
+        # The check that comes next is made when the ramp is over: a stage says more of where it was.
+        return f"stage {unfinished.stage} of the ramp"
+    return unfinished.check or f"the end of its {unfinished.phase} phase"
 
 
 def load_of(stage: Stage) -> str:
@@ -175,7 +176,7 @@ def _steps(record: Record) -> Iterable[str]:
     teardown = record.teardown
     if teardown is not None and teardown.leftover:
         yield f"Remove what is left over, it costs money: {_some(teardown.leftover)}. The detail of teardown.sweep says how."
-    elif teardown is None and any(check.id == "provision.apply" and check.started for check in record.checks):
+    elif teardown is None and _was_applied(record):
         yield f"Start the deployment teardown with run id {record.run_id}: infrastructure was made and nothing says that it is gone."
     breach = record.breaches[-1] if record.breaches else None
     if breach is not None:
@@ -191,6 +192,11 @@ def _steps(record: Record) -> Iterable[str]:
             yield f"Nothing has to be done. {load_of(last)} is the script's top, not the system's: add levels to find its ceiling."
         else:
             yield "Nothing has to be done."
+
+
+def _was_applied(record: Record) -> bool:
+    """Whether an apply was tried, so that something may have been made."""
+    return any(check.id == "provision.apply" and check.started for check in record.checks)
 
 
 def _some(things: tuple[str, ...]) -> str:
@@ -292,6 +298,6 @@ def _cost(record: Record) -> Tile:
         return Tile("Cost", f"{cost.actual_usd:.2f} USD", cost.actual_basis)
     if cost.estimated_usd is not None:
         return Tile("Cost, estimated", f"{cost.estimated_usd:.2f} USD", "the actual figure is known after a day")
-    if not any(check.id == "provision.apply" and check.started for check in record.checks):
+    if not _was_applied(record):
         return Tile("Cost", "none", "nothing was provisioned")
     return Tile("Cost", "not captured", "Cost Explorer knows it after a day")

@@ -154,7 +154,7 @@ def _about_course(drill: Drill, note: Note | None, course: Course, record: Mappi
     if course.breach is None:
         return ["The fault was not detected: there was no breach."]
     # Its line is written when the load is off.
-    if (_time(course.breach, "detected") or course.breach.at) < note.injected_at:
+    if datetime.fromisoformat(course.breach.data["detected"]) < note.injected_at:
         return [f"The run was stopped before the fault was injected: {_sentence(course.breach)}."]
     return [*_about_rows(drill, course), *_about_decision(drill, course, record)]
 
