@@ -18,6 +18,8 @@ from blocks.models.errors import Failed, Unavailable
 
 # How long an interrupted command may take to end by itself before it is killed.
 _GRACE_S = 20.0
+# How long what a killed command left behind may take to end by itself.
+_ORPHANS_END_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -247,9 +249,58 @@ class DetachedCommand:
         return int(pid), int(started)
 
 
+def end_orphans(variable: str, value: str) -> tuple[str, ...]:
+    """End what commands left behind when they were killed, and return the programs' names.
+
+    A killed Terraform leaves its provider and its provisioners running: they could still make something. What a command
+    that lives has started is left alone, and so are the commands themselves.
+
+    Args:
+        variable: an environment variable that every such command was given, and hands on.
+        value: its value, which is no other run's.
+    """
+    mark = f"{variable}={value}".encode()
+    ended: dict[_Process, None] = {}
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + _ORPHANS_END_S
+        sent: set[_Process] = set()
+        while orphans := _orphans(mark):
+            for orphan in orphans:
+                if orphan in sent:
+                    continue
+                sent.add(orphan)
+                ended.setdefault(orphan)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(orphan.pid, number)
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.02)
+        else:
+            break
+    return tuple(process.name for process in ended)
+
+
+def _orphans(mark: bytes) -> list[_Process]:
+    """Return the processes that carry a mark and whose command, which leads their session, is gone."""
+    living = {process.pid: process for process in _processes()}
+    marked = [process for process in living.values() if process.pid != process.session and _carries(process.pid, mark)]
+    return [process for process in marked if process.session not in living]
+
+
+def _carries(pid: int, mark: bytes) -> bool:
+    try:
+        return mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        # It is gone, or another user's.
+        return False
+
+
 @dataclass(frozen=True)
 class _Process:
+    pid: int
+    name: str
     group: int
+    session: int
     started: int
 
 
@@ -266,7 +317,14 @@ def _process(pid: int) -> _Process | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     # The program's name before the bracket may hold anything.
-    fields = text.rpartition(")")[2].split()
+    before, _, after = text.rpartition(")")
+    fields = after.split()
     if fields[0] in {"Z", "X"}:
         return None
-    return _Process(group=int(fields[2]), started=int(fields[19]))
+    return _Process(
+        pid=pid,
+        name=before.partition("(")[2],
+        group=int(fields[2]),
+        session=int(fields[3]),
+        started=int(fields[19]),
+    )

@@ -24,13 +24,15 @@ from pathlib import Path
 from typing import Any
 
 from blocks.models.errors import Failed, Refused, Unavailable
-from tasks.clients.processes import Completed, DetachedCommand, run_command
+from tasks.clients.processes import Completed, DetachedCommand, end_orphans, run_command
 from tasks.rules.ownership import Ownership, StateHolds, judge_state, read_state
 
 # Pauses between the tries of a destroy, before what is left goes to the sweep.
 _PAUSES_S = (2.0, 10.0)
 # Waiting for a state lock that another Terraform may hold.
 _LOCK_TIMEOUT = "60s"
+# Handed on to providers and provisioners, so that those a killed Terraform left are known as this run's.
+_MARK = "RAMPART_TERRAFORM"
 # How long an interrupted plan is waited for; a cancelled flow has 30 s in all.
 _PLAN_ENDS_S = 20.0
 
@@ -104,7 +106,8 @@ class Terraform:
     ) -> None:
         self.directory = directory
         self.work = work
-        self.environment = {**environment, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
+        automation = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
+        self.environment = {**environment, **automation, _MARK: str(work)}
         self.command = command
         self.variables = [f"-var={name}={value}" for name, value in sorted((variables or {}).items())]
         self.parallelism = parallelism
@@ -209,6 +212,7 @@ class Terraform:
                 # A Terraform that had all its time is not waited for again.
                 late = isinstance(error, Unavailable) and time.monotonic() - began > timeout_s
                 if pause is None or late:
+                    self._end_orphans()
                     raise
                 if not (isinstance(error, StateLocked) and self._break_stale(error.lock, ended)):
                     time.sleep(pause)
@@ -217,6 +221,8 @@ class Terraform:
 
     def adopt(self, on_event: Callable[[dict[str, Any]], None], timeout_s: float) -> None:
         """End a live plan or apply of this run with SIGINT and wait for it, or wait for a live destroy.
+
+        What a killed Terraform left running, its provider and its provisioners, is ended then: it could make more.
 
         Raises:
             Unavailable: it has not ended in time.
@@ -228,6 +234,10 @@ class Terraform:
                 command.settle(timeout_s)
         if destroy.alive():
             destroy.settle(timeout_s, _reader(on_event, []))
+        self._end_orphans()
+
+    def _end_orphans(self) -> None:
+        end_orphans(_MARK, str(self.work))
 
     def outputs(self) -> tuple[Output, ...]:
         """Return the outputs of the applied state."""

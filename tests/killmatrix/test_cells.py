@@ -104,6 +104,7 @@ def is_clean(world: World) -> bool:
         and world.ended()
         and bool(world.lease().get("released"))
         and not world.terraforms()
+        and not world.providers()
         and not world.loads()
         and not world.left()
     )

@@ -137,6 +137,7 @@ def test_a_run_is_taken_down_by_its_folder_alone_when_prefect_is_gone(world: Wor
         assert done.returncode == 0, done.stdout + done.stderr
         assert world.left() == []
         assert world.terraforms() == []
+        assert world.providers() == []
         assert Path(done.stdout.strip()).name == "report.html"
         assert json.loads((world.folder / "record.json").read_text())["teardown"]["leftover"] == []
     finally:

@@ -133,6 +133,17 @@ class World:
                 continue
         return found
 
+    def providers(self) -> list[psutil.Process]:
+        """Every provider that a Terraform of the stack's checkout started and that lives."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.name().startswith("terraform-provi") and process.cwd().startswith(str(layout.CHECKOUT)):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
     def loads(self) -> list[psutil.Process]:
         """Every k6 on the load generators."""
         found = []

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -17,6 +17,7 @@ from threading import Event, Thread
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from blocks.models.errors import Unavailable
@@ -372,3 +373,27 @@ def test_the_plan_of_a_dead_worker_is_ended_before_a_destroy(tmp_path: Path) -> 
         destroying.join(60)
         assert not locked()
         assert "Two interrupts received" not in (terraform.work / "plan" / "log").read_text(encoding="utf-8")
+
+
+def test_what_a_killed_terraform_left_running_is_ended_before_a_destroy(tmp_path: Path) -> None:
+    terraform = module(tmp_path, quick=False)
+    apply_in_a_killed_worker(terraform)
+    marked = f"RAMPART_TERRAFORM={terraform.work}"
+    (apply,) = (process for process in carrying(marked) if process.name() == "terraform")
+    (provisioner,) = (process for process in carrying(marked) if process.parent() == apply and process.name() == "sh")
+    apply.kill()
+    until((terraform.work / "apply" / "exit").exists)
+    assert provisioner.is_running()
+    (terraform.directory / "gone").touch()
+    terraform.destroy(RUN, ignore)
+    assert not carrying(marked)
+
+
+def carrying(mark: str) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            name, _, value = mark.partition("=")
+            if process.environ().get(name) == value:
+                found.append(process)
+    return found
