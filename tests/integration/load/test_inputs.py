@@ -13,7 +13,7 @@ from blocks.models.settings import Image, Smoke, SshAccess
 from blocks.perf_environment import PerfEnvironment
 from tasks.run import Run
 from tasks.tools import read_missing_inputs
-from tests.integration.guard.conftest import K6
+from tests.integration.hosts.conftest import K6
 
 pytestmark = pytest.mark.integration
 

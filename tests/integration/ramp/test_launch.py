@@ -15,7 +15,7 @@ from blocks.perf_environment import PerfEnvironment
 from flows.ramp import _launch
 from tasks.checks import PhaseStopped
 from tasks.run import Run
-from tests.integration.guard.conftest import K6
+from tests.integration.hosts.conftest import K6
 
 pytestmark = pytest.mark.integration
 

@@ -55,6 +55,12 @@ def _stop(held: Held) -> None:
     assert held.context.run(stop_on_breach, held.run, held.watch, _BY_HAND)
 
 
+def _stop_and_answer(held: Held) -> None:
+    """Stop as a breach does, and wait until the question is answered by it, as the ramp does before it goes on."""
+    _stop(held)
+    until(lambda: held.decision is not None, "the pause ended")
+
+
 def _stopped_by(held: Held, rule: str) -> None:
     decision = held.end()
     assert decision.answer == "halt"
@@ -185,7 +191,7 @@ def test_a_load_generator_that_answers_nonsense_has_its_load_stopped_when_it_can
 
 def test_a_new_attempt_long_after_a_breach_is_not_called_blind(held: Held, system: System) -> None:
     _stop(held)
-    silent_until = time.monotonic() + held.run.profile.blind_after_s + 2
+    silent_until = time.monotonic() + held.run.profile.blind_after_s + 1
     until(lambda: time.monotonic() > silent_until, "nobody was seen for longer than the guard may be blind")
     again = renumber(held.watch.segments, 2)
     assert held.watch.rearm(held.watch.plan, again)
@@ -233,7 +239,7 @@ def test_a_stage_that_is_not_flat_has_its_load_off_before_anything_is_noted_of_i
 
 def test_a_breach_of_the_script_as_it_is_is_triaged_and_halts_without_a_question(held: Held) -> None:
     held.run.journal.append("ramp", "run_opened", run_id=held.run.id, environment="test")
-    _stop(held)
+    _stop_and_answer(held)
     ascent = Ascent(unit="vus")
     # The gate had said PASS before the breach.
     ascent.stable(1, 10.0, (datetime.now(UTC), datetime.now(UTC)))
@@ -248,7 +254,7 @@ def test_a_breach_of_the_script_as_it_is_is_triaged_and_halts_without_a_question
 
 def test_a_breach_without_prometheus_is_triaged_and_decided_and_says_what_is_not_noted(held: Held) -> None:
     held.run.journal.append("ramp", "run_opened", run_id=held.run.id, environment="test")
-    _stop(held)
+    _stop_and_answer(held)
     away = held.run.environment.model_copy(update={"observability": Observability(monitoring_url="http://127.0.0.1:9")})
     assert held.context is not None
     run = replace(held.run, environment=away)
@@ -264,7 +270,7 @@ def test_a_limit_that_a_saturated_load_generator_crossed_is_inconclusive_for_sta
     held.run.journal.append("ramp", "run_opened", run_id=held.run.id, environment="test")
     address = held.loadgen.host.address
     held.watch.saturation.append(Saturation(loadgen=address, at=datetime.now(UTC), cpu_busy=0.99, lag_ms=400.0))
-    _stop(held)
+    _stop_and_answer(held)
     ascent = Ascent(unit="vus")
     assert held.context is not None
     held.context.run(_climb, held.run, held.watch, ascent, 1, "continuous", 0)
