@@ -29,7 +29,7 @@ from tasks.run import Run
 from tests.integration.grafana import servers
 from tests.integration.grafana.load_story import story
 from tests.integration.grafana.remote_write import push
-from tests.integration.guard.conftest import K6
+from tests.integration.hosts.conftest import K6
 
 from . import results
 

@@ -21,7 +21,8 @@ from tasks.guard import watch_load
 from tasks.limits import Limits
 from tasks.load import end_ramp, prepare_ramp, read_ramp_plan, start_stage
 from tasks.run import Run
-from tests.integration.guard.conftest import K6, until
+from tests.integration.guard.conftest import until
+from tests.integration.hosts.conftest import K6
 from tests.integration.ramp.conftest import parent_run
 
 from . import results

@@ -43,6 +43,8 @@ def prefect_server(folder: Path) -> Iterator[str]:
             env={
                 **os.environ, "PREFECT_HOME": str(folder), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1",
                 "PREFECT_API_URL": url,
+                # The types of other services' blocks take seconds to register.
+                "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
             },
             stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip

@@ -29,6 +29,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
     for name in ("bin", "lib", "pyvenv.cfg"):
         (layout.venv / name).symlink_to(Path(sys.prefix) / name)
     (layout.venv / "rampart-stamp").write_text(packages_key(layout))
+    # To migrate one takes longer than everything that is looked at here.
+    layout.prefect_database.parent.mkdir(parents=True)
+    shutil.copy(Layout(ROOT).prefect_database, layout.prefect_database)
     pnpm = root / "installed" / "pnpm"  # an installed one: the npm registry is not asked
     pnpm.parent.mkdir()
     pnpm.write_text("#!/bin/sh\necho 10.0.0\n")
