@@ -5,12 +5,15 @@ As a command, from the checkout's root: ``python -m deployments.register``. It m
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import httpx
+from prefect.cli import app as prefect_command
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectAlreadyExists, PrefectException
@@ -20,7 +23,7 @@ from blocks.load_profile import LoadProfile
 from blocks.models.errors import Failed, RampartError
 from blocks.perf_environment import PerfEnvironment
 from deployments.automations import ALARM_BLOCK, apply_automations
-from tasks.clients.processes import run_command
+from tasks.clients.processes import Completed
 
 ROOT = Path(__file__).parents[1]
 POOLS = ("rampart", "rampart-teardown")
@@ -41,10 +44,9 @@ def register() -> tuple[str, ...]:
             except ObjectAlreadyExists:
                 continue
     with ThreadPoolExecutor(1) as executor:
-        # A process of its own, which imports every flow for seconds.
-        deployed = executor.submit(_deploy)
-        register_block_types()
-        deployed.result()
+        registered = executor.submit(register_block_types)
+        _deploy()
+        registered.result()
     with get_client(sync_client=True) as client:
         names = apply_automations(client)
         told = any(document.name == ALARM_BLOCK for document in client.read_block_documents())
@@ -68,22 +70,21 @@ def register_block_types() -> None:
 
 
 def _deploy() -> None:
-    environment = {"RAMPART_DIRECTORY": os.environ.get("RAMPART_DIRECTORY", str(ROOT)), "PREFECT_CLI_COLORS": "false"}
-    command = [
-        sys.executable,
-        "-m",
-        "prefect",
-        "--no-prompt",
-        "deploy",
-        "--prefect-file",
-        "deployments/prefect.yaml",
-        "--all",
-    ]
-    completed = run_command(command, cwd=ROOT, environment=environment, timeout_s=180.0)
-    if completed.code != 0:
-        raise Failed(
-            f"prefect deploy ended with {completed.code}: {completed.last_line}. See whether Prefect's server answers, and register again."
-        )
+    """Deploy by Prefect's own command, in this process: in one of its own it would import every flow again, for seconds."""
+    os.environ.setdefault("RAMPART_DIRECTORY", str(ROOT))
+    said, arguments = io.StringIO(), sys.argv
+    sys.argv = ["prefect", "--no-prompt", "deploy", "--prefect-file", "deployments/prefect.yaml", "--all"]
+    try:
+        with redirect_stdout(said), redirect_stderr(said), chdir(ROOT):
+            prefect_command()
+    except SystemExit as ended:
+        if ended.code:
+            last = Completed(1, said.getvalue(), "").last_line
+            raise Failed(
+                f"prefect deploy ended with {ended.code}: {last}. See whether Prefect's server answers, and register again."
+            ) from ended
+    finally:
+        sys.argv = arguments
 
 
 def main() -> int:

@@ -6,7 +6,9 @@ As a command, without Prefect: ``python -m flows.teardown RUN_DIR``.
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Annotated, Any, Literal
 
 from prefect import flow, runtime
@@ -86,6 +88,8 @@ def end_run(run: Run) -> None:
         if finished_elsewhere:
             return
         _collect_first(run)
+        # Imported while Terraform waits for AWS, so that the report does not wait for it.
+        Thread(target=import_module, args=("flows.report",), daemon=True).start()
         _tear_down_somehow(run)
         _report(run)
 

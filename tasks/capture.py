@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,6 +35,8 @@ _KERNEL_S = 20.0
 _COLLECT_LIMIT_S = 300.0
 # Stages whose logs, traces and numbers are asked for at once, after the load.
 _SIDE_BY_SIDE = 3
+# Browsers that share the pictures, after the load: a dashboard that loads waits for Grafana most of the time.
+_CAMERAS = 2
 _STATS_STEP_S, _RATE_WINDOW_S = 5.0, 10.0
 _EXEMPLARS = 50
 
@@ -67,12 +69,18 @@ def capture_rest(run: Run) -> None:
         over = time.monotonic() > deadline
         return f"collect's {_COLLECT_LIMIT_S:g} s for what was left were over" if over else ""
 
-    record = run.record()
-    with Camera(run, stays=True) as camera, ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        # Pictures come one after another, out of one browser; the rest comes from other servers beside them.
-        orders = [
-            (lacking, pool.submit(_gather, run, lacking, lacking.others, why_not)) for lacking in _lacking(run, record)
-        ]
+    lacking = _lacking(run, run.record())
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool, ThreadPoolExecutor(_CAMERAS) as cameras:
+        # What is no picture comes from other servers, beside them.
+        others = [pool.submit(_gather, run, item, item.others, why_not) for item in lacking]
+        shared = [list(zip(lacking, others, strict=True))[camera::_CAMERAS] for camera in range(_CAMERAS)]
+        for taken in [cameras.submit(_photograph, run, orders, why_not) for orders in shared if orders]:
+            taken.result()
+
+
+def _photograph(run: Run, orders: list[tuple[_Lacking, Future[Taken]]], why_not: Callable[[], str]) -> None:
+    """Take pictures one after another, out of one browser, and journal each stage with what else was taken of it."""
+    with Camera(run, stays=True) as camera:
         for lacking, others in orders:
             pictures = _gather(run, lacking, {"screenshot": lacking.picture(camera, why_not)}, why_not)
             _write(run, lacking, others.result() + pictures)

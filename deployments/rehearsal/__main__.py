@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 from uuid import UUID
@@ -19,6 +20,8 @@ from deployments.rehearsal.real.part import Part
 from deployments.rehearsal.stack import Stack, down, load, up
 
 _BEGAN = time.monotonic()
+# What Prefect imports to deploy; here while its server starts.
+_DEPLOYED = ("prefect.cli.deploy", "flows.performance_run", "flows.janitor", "flows.report", "flows.cost")
 
 
 def main(arguments: list[str]) -> int:
@@ -100,6 +103,8 @@ def _register() -> int:
     from deployments.register import register, register_block_types  # noqa: PLC0415 - Prefect is imported where it is used
     from deployments.rehearsal.settings import make_bucket, save_rehearsal_blocks  # noqa: PLC0415 - as above
 
+    for module in _DEPLOYED:
+        import_module(module)
     prefect = next(process for process in stack.processes if process["name"] == "prefect")
     wait_until("prefect", answers(f"{stack.prefect_url}/api/health"), prefect)
     register_block_types()

@@ -22,8 +22,7 @@ from tasks.load import install_load_generators
 from tasks.run import Run
 from tests.integration.conftest import prefect
 from tests.integration.grafana.servers import prometheus as running_prometheus
-from tests.integration.guard.conftest import K6
-from tests.integration.hosts.conftest import LOCALHOST, access
+from tests.integration.hosts.conftest import K6, LOCALHOST, access
 
 __all__ = ["access", "prefect"]
 
