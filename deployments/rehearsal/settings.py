@@ -67,6 +67,8 @@ def _profile(ports: dict[str, int]) -> LoadProfile:
             "WS_URL": f"ws://{layout.LOCALHOST}:{ports['rt']}",
             # A stage has one WebSocket user here: short sessions give the gate a handshake for every point.
             "WS_SESSION_S": "0.2",
+            # The load generator has one core: a k6 that starts on two threads has all others wait for half a second.
+            "GOMAXPROCS": "1",
         },
         users=Users(count=500),
         guard=tuple(

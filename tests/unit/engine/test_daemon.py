@@ -163,3 +163,11 @@ def test_a_processs_group_is_found_where_it_is() -> None:
             child.kill()
     made.remove()
     assert group_of(child.pid) == NO_GROUP
+
+
+def test_all_groups_together_weigh_as_four_processes_beside_them() -> None:
+    made = create("weighed-by-a-test", 0, 0)
+    files = [made.folders["cpu"].parent / file for file in ("cpu.shares", "cpu.weight")] if made.folders else []
+    weights = [int(file.read_text()) for file in files if file.exists()]
+    made.remove()
+    assert weights == ([] if made == NO_GROUP else [4096 if made.version == 1 else 400])
