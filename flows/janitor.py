@@ -10,6 +10,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
 from blocks.models.errors import RampartError, Refused
+from blocks.models.event import opening
 from blocks.models.lease import LeaseState, Link
 from flows.teardown import take_over
 from tasks.lease import is_renewed, leased_environments, newest, run_ended, state_of
@@ -122,7 +123,7 @@ def _finish(environment: str, item: Unfinished) -> str:
     """Finish a run and return what is still to be done for it."""
     run_logger().warning("Run %s is finished now: %s", item.run_id, item.why)
     run = open_dead_run(item.run_id, environment, item.profile)
-    if not any(event.kind == "run_opened" for event in run.journal.read()[0]):
+    if opening(run.journal.read()[0]) is None:
         run.journal.append(
             "preflight",
             "run_opened",

@@ -18,6 +18,7 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from blocks.models.errors import RampartError
+from blocks.models.event import opening
 from blocks.models.verdict import Verdict
 from flows.approvals import ask_whether_to_keep
 from flows.phase import in_a_sentence, phase_of
@@ -78,8 +79,8 @@ def _take_down(run: Run) -> State[Any]:
 
 def _keep_minutes(run: Run) -> int:
     """Return for how long what a failed run made is kept, as its form says."""
-    opened = next((event.data for event in run.journal.read()[0] if event.kind == "run_opened"), {})
-    return int(opened.get("options", {}).get("keep_on_failure_minutes", 0))
+    opened = opening(run.journal.read()[0])
+    return int(opened.data.get("options", {}).get("keep_on_failure_minutes", 0)) if opened else 0
 
 
 def end_run(run: Run) -> None:

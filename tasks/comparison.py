@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from blocks.models.errors import NoData, RampartError
-from blocks.models.event import Event
+from blocks.models.event import Event, opening
 from blocks.models.record import Comparison, Record
 from blocks.models.verdict import Verdict, worst
 from tasks.clients.history import History, measure
@@ -93,7 +93,8 @@ def _windows(record: Record) -> tuple[Window, ...]:
 
 
 def _options(events: tuple[Event, ...]) -> dict[str, object]:
-    opened = next(event for event in events if event.kind == "run_opened")
+    opened = opening(events)
+    assert opened is not None, "a record was folded from them"
     return {**opened.data.get("options", {}), "left_out": ", ".join(opened.data.get("left_out", ())) or "nothing"}
 
 

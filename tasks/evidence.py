@@ -17,6 +17,7 @@ from tasks.clients.loadgen import LoadGenerator
 from tasks.clients.samples import Converted, Samples, convert
 from tasks.infrastructure import connect_loadgen, loadgen_addresses
 from tasks.notes import NOTED
+from tasks.rules.naming import name_some
 from tasks.rules.numbers import Lost, compared, missing_samples, stage_end, steady_begin
 from tasks.run import Run
 
@@ -75,9 +76,8 @@ def fetch_results(run: Run, record: Record) -> Results:
 def judge_results(run: Run, results: Results) -> Judgement:
     """Judge whether all results of all load generators are here."""
     if results.problems:
-        more = f" and {len(results.problems) - _NAMED} more" if len(results.problems) > _NAMED else ""
         return failed(
-            f"{'; '.join(results.problems[:_NAMED])}{more}. {results.copied} files were copied; "
+            f"{name_some(results.problems, _NAMED, '; ')}. {results.copied} files were copied; "
             "what is still on the load generators is lost with teardown."
         )
     if not results.copied:
@@ -131,7 +131,7 @@ def note_stages(run: Run, results: Results) -> Judgement:
         ]
     if poor:
         return failed(
-            f"{'; '.join(poor[:_NAMED])}. Wanted are all samples of {', '.join(run.profile.smoke.endpoints)}, and each stage's notes."
+            f"{name_some(poor, _NAMED, '; ')}. Wanted are all samples of {', '.join(run.profile.smoke.endpoints)}, and each stage's notes."
         )
     notes = [
         f"stage {stage.number} {item.name}"

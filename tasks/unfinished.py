@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from blocks.models.event import Event
+from blocks.models.event import Event, opening
 from blocks.models.verdict import Verdict
 from blocks.perf_environment import PerfEnvironment
 from tasks.clients.journal import Journal
@@ -48,7 +48,7 @@ def unfinished_runs(environment: PerfEnvironment, name: str) -> tuple[Unfinished
 def _unfinished_run(file: Path, environment: str) -> tuple[datetime, Unfinished] | None:
     """Return when a run of the environment began and what is missing of it; None for any other."""
     events, unreadable = Journal(file).read()
-    opened = next((event.data for event in events if event.kind == "run_opened"), None)
+    opened = of_the_run.data if (of_the_run := opening(events)) else None
     if opened is None:
         if not unreadable:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
 
@@ -53,3 +54,8 @@ class Event(BaseModel):
     phase: str
     kind: Kind
     data: dict[str, Any] = Field(default_factory=dict)
+
+
+def opening(events: Iterable[Event]) -> Event | None:
+    """Return the line that opens the run: its blocks, its form, and which phases are left out; None when it was lost."""
+    return next((event for event in events if event.kind == "run_opened"), None)

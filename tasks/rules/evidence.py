@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from blocks.models.record import Stage
 from blocks.models.verdict import Judgement, failed, passed
+from tasks.rules.naming import name_some
 
 _NAMED = 3
 
@@ -27,7 +28,7 @@ def judge_stage_evidence(stages: Sequence[Stage]) -> Judgement:
     if not judged:
         return failed("No stage was judged; wanted are the picture, summary and traces of each.")
     if poor:
-        return failed(f"{_some(poor)}. Wanted are all three of each judged stage.")
+        return failed(f"{name_some(poor, _NAMED, '; ')}. Wanted are all three of each judged stage.")
     following = {stage.number: after for stage, after in itertools.pairwise(stages)}
     held = sum(_held(stage, following.get(stage.number)) for stage in judged)
     return passed(f"{len(judged)} stages with picture, summary and traces; {held} pictures were taken during the ramp")
@@ -42,9 +43,11 @@ def judge_snapshots(stages: Sequence[Stage]) -> Judgement:
         if not stage.snapshot
     ]
     if poor or not judged:
-        return failed(f"No snapshot of {_some(poor) or 'any stage'}. Wanted is one of each judged stage.")
+        return failed(
+            f"No snapshot of {name_some(poor, _NAMED, '; ') or 'any stage'}. Wanted is one of each judged stage."
+        )
     urls = [stage.snapshot for stage in stages if stage.snapshot]
-    return passed(f"{len(urls)} snapshots with their data: {_some(urls)}")
+    return passed(f"{len(urls)} snapshots with their data: {name_some(urls, _NAMED, '; ')}")
 
 
 def _held(stage: Stage, following: Stage | None) -> bool:
@@ -52,8 +55,3 @@ def _held(stage: Stage, following: Stage | None) -> bool:
     taken = stage.captured.get("screenshot")
     until = stage.ended if following is None else following.steady_from
     return taken is not None and until is not None and taken <= until
-
-
-def _some(sentences: Sequence[str]) -> str:
-    more = f"; and {len(sentences) - _NAMED} more" if len(sentences) > _NAMED else ""
-    return "; ".join(sentences[:_NAMED]) + more

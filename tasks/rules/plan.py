@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict
 from blocks.models.settings import ExpectedPlan
 from blocks.models.verdict import Judgement, failed, passed
 from tasks.rules.cost import Billable, billable_items
+from tasks.rules.naming import name_some
+
+_NAMED = 5
 
 
 class PlanSummary(BaseModel):
@@ -70,12 +73,12 @@ def judge_plan(plan: PlanSummary, expected: ExpectedPlan) -> Judgement:
     counts = f"{len(plan.adds)} to add, {len(plan.changes)} to change, {len(plan.destroys)} to destroy"
     if plan.changes or plan.destroys:
         return failed(
-            f"{counts}; wanted 0 and 0: {_some((*plan.destroys, *plan.changes))}. An earlier run may have left "
+            f"{counts}; wanted 0 and 0: {name_some((*plan.destroys, *plan.changes), _NAMED)}. An earlier run may have left "
             "infrastructure: run the teardown deployment for it first."
         )
     if plan.unchanged:
         return failed(
-            f"{counts}, but Terraform's state already holds {_some(plan.unchanged)}; wanted is an empty state: what is "
+            f"{counts}, but Terraform's state already holds {name_some(plan.unchanged, _NAMED)}; wanted is an empty state: what is "
             "in it would be destroyed with the run. Start the teardown deployment of the run that made it, or, if it was "
             "applied by hand, destroy it by hand."
         )
@@ -85,7 +88,7 @@ def judge_plan(plan: PlanSummary, expected: ExpectedPlan) -> Judgement:
         )
     if plan.untagged:
         return failed(
-            f"{counts}, but the run's tags are missing on {_some(plan.untagged)}; the sweep finds things by tag: "
+            f"{counts}, but the run's tags are missing on {name_some(plan.untagged, _NAMED)}; the sweep finds things by tag: "
             "use the AWS provider 5.62 or newer."
         )
     return passed(
@@ -102,8 +105,3 @@ def _lacks(after: Mapping[str, Any], tags: Mapping[str, str]) -> bool:
 
 def _addresses(changes: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(sorted(str(change["address"]) for change in changes))
-
-
-def _some(addresses: tuple[str, ...], most: int = 5) -> str:
-    shown = ", ".join(addresses[:most])
-    return shown + (f" and {len(addresses) - most} more" if len(addresses) > most else "")

@@ -8,7 +8,7 @@ from typing import Any
 
 from blocks.models.checklist import CHECKLIST, PHASES, ChecklistItem
 from blocks.models.errors import NoData
-from blocks.models.event import Event
+from blocks.models.event import Event, opening
 from blocks.models.record import (
     Breach,
     Ceiling,
@@ -46,7 +46,7 @@ def fold(events: Iterable[Event], unreadable_lines: int = 0) -> Record:
         NoData: the journal does not hold the opening of a run.
     """
     known = tuple(events)
-    opened = next((event for event in known if event.kind == "run_opened"), None)
+    opened = opening(known)
     if opened is None:
         raise NoData("The journal has no line that opens a run; without it there is no record to make.")
     left_out = frozenset(opened.data.get("left_out", ()))
@@ -97,7 +97,7 @@ def where_it_ended(events: Iterable[Event]) -> str:
     known = tuple(events)
     if open_phase := find_unfinished(known):
         return open_phase.check or f"the end of its {open_phase.phase} phase"
-    opened = next((event for event in known if event.kind == "run_opened"), None)
+    opened = opening(known)
     behind = {event.phase for event in known if event.kind == "phase_started"}
     behind |= set(opened.data.get("left_out", ())) if opened else set()
     following = next((phase for phase in PHASES if phase not in behind), None)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from blocks.models.record import Breach, Check, EndpointNumbers, Limit, Record, Stage, Unfinished
 from blocks.models.verdict import Verdict
+from tasks.rules.naming import name_some
 
 ENDPOINTS: tuple[tuple[str, str], ...] = (
     ("signin", "Sign-in"), ("bet", "Bet"), ("history", "History"), ("ws", "WS handshake"),
@@ -175,7 +176,7 @@ def seconds_text(seconds: float) -> str:
 def _steps(record: Record) -> Iterable[str]:
     teardown = record.teardown
     if teardown is not None and teardown.leftover:
-        yield f"Remove what is left over, it costs money: {_some(teardown.leftover)}. The detail of teardown.sweep says how."
+        yield f"Remove what is left over, it costs money: {name_some(teardown.leftover, _MOST_NAMED)}. The detail of teardown.sweep says how."
     elif teardown is None and _was_applied(record):
         yield f"Start the deployment teardown with run id {record.run_id}: infrastructure was made and nothing says that it is gone."
     breach = record.breaches[-1] if record.breaches else None
@@ -197,11 +198,6 @@ def _steps(record: Record) -> Iterable[str]:
 def _was_applied(record: Record) -> bool:
     """Whether an apply was tried, so that something may have been made."""
     return any(check.id == "provision.apply" and check.started for check in record.checks)
-
-
-def _some(things: tuple[str, ...]) -> str:
-    more = f" and {len(things) - _MOST_NAMED} more" if len(things) > _MOST_NAMED else ""
-    return ", ".join(things[:_MOST_NAMED]) + more
 
 
 def _step_after_end(record: Record, unfinished: Unfinished) -> str:
