@@ -31,13 +31,13 @@ WAYS: dict[Way, str] = {
 
 def table(cells: list[dict[str, Any]]) -> str:
     """Return the cells as Markdown, in the order in which they were measured."""
-    lines = ["| way | moment | seconds to teardown | seconds to clean | left |", "|---|---|---|---|---|"]
+    lines = ["| way | moment | seconds to teardown | seconds to clean | left | commit |", "|---|---|---|---|---|---|"]
     for cell in cells:
         teardown = cell.get("seconds_to_teardown")
         began = "–" if teardown is None else f"{teardown:.0f}"
         left = ", ".join(map(str, cell["leftovers"])) or "0"
         lines.append(
-            f"| {WAYS[cell['way']]} | {MOMENTS[cell['moment']]} | {began} | {cell['seconds_to_clean']:.0f} | {left} |"
+            f"| {WAYS[cell['way']]} | {MOMENTS[cell['moment']]} | {began} | {cell['seconds_to_clean']:.0f} | {left} | {cell['commit']} |"
         )
     return "\n".join(lines)
 

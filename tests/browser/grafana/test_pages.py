@@ -65,6 +65,11 @@ def test_the_dashboard_draws_lines_for_all_panels_with_data(page: Page, grafana:
     legend = page.locator(f"{_panel('Virtual users')} .legend").inner_text()
     assert legend.split() == ["VUs", "100"]
     assert page.locator("#standin").inner_text() == "Stand-in for Grafana: rehearsal only"
+    axes = page.locator("svg.chart").evaluate_all(
+        "charts => charts.map(chart => [...chart.querySelectorAll('.tick[text-anchor=end]')].map(tick => tick.textContent))"
+    )
+    assert [labels for labels in axes if len(set(labels)) < len(labels)] == []
+    assert all(axes)
 
 
 def test_panels_out_of_sight_are_not_queried_until_the_page_is_enlarged(page: Page, grafana: Grafana) -> None:

@@ -17,7 +17,9 @@ function linearScale(values, { unit, decimals, min, max, softMin, softMax, count
   low = min ?? low;
   high = max ?? high;
   if (high <= low) high = low + (unit === 'percentunit' ? 0.01 : Math.abs(low) || 1);
-  const step = roundStep((high - low) / count, tickBase(unit), unit);
+  // ticks that are nearer than the last digit shown would all look alike
+  const least = (unit === 'short' || !unit) && decimals !== undefined && decimals !== null ? 10 ** -decimals : 0;
+  const step = Math.max(least, roundStep((high - low) / count, tickBase(unit), unit));
   const bottom = min ?? Math.floor(low / step + 1e-9) * step;
   const top = max ?? Math.ceil(high / step - 1e-9) * step;
   const ticks = [];
