@@ -249,8 +249,8 @@ class DetachedCommand:
         return int(pid), int(started)
 
 
-def end_orphans(variable: str, value: str) -> tuple[str, ...]:
-    """End what commands left behind when they were killed, and return the programs' names.
+def end_orphans(variable: str, value: str) -> None:
+    """End what commands left behind when they were killed.
 
     A killed Terraform leaves its provider and its provisioners running: they could still make something. What a command
     that lives has started is left alone, and so are the commands themselves.
@@ -260,31 +260,22 @@ def end_orphans(variable: str, value: str) -> tuple[str, ...]:
         value: its value, which is no other run's.
     """
     mark = f"{variable}={value}".encode()
-    ended: dict[_Process, None] = {}
     for number in (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + _ORPHANS_END_S
         sent: set[_Process] = set()
-        while orphans := _orphans(mark):
-            for orphan in orphans:
-                if orphan in sent:
-                    continue
-                sent.add(orphan)
-                ended.setdefault(orphan)
+        while (orphans := _orphans(mark)) and time.monotonic() < deadline:
+            for orphan in orphans - sent:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(orphan.pid, number)
-            if time.monotonic() > deadline:
-                break
+            sent |= orphans
             time.sleep(0.02)
-        else:
-            break
-    return tuple(process.name for process in ended)
 
 
-def _orphans(mark: bytes) -> list[_Process]:
+def _orphans(mark: bytes) -> set[_Process]:
     """Return the processes that carry a mark and whose command, which leads their session, is gone."""
     living = {process.pid: process for process in _processes()}
-    marked = [process for process in living.values() if process.pid != process.session and _carries(process.pid, mark)]
-    return [process for process in marked if process.session not in living]
+    left = (process for process in living.values() if process.session not in living)
+    return {process for process in left if _carries(process.pid, mark)}
 
 
 def _carries(pid: int, mark: bytes) -> bool:
@@ -298,7 +289,6 @@ def _carries(pid: int, mark: bytes) -> bool:
 @dataclass(frozen=True)
 class _Process:
     pid: int
-    name: str
     group: int
     session: int
     started: int
@@ -317,14 +307,7 @@ def _process(pid: int) -> _Process | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     # The program's name before the bracket may hold anything.
-    before, _, after = text.rpartition(")")
-    fields = after.split()
+    fields = text.rpartition(")")[2].split()
     if fields[0] in {"Z", "X"}:
         return None
-    return _Process(
-        pid=pid,
-        name=before.partition("(")[2],
-        group=int(fields[2]),
-        session=int(fields[3]),
-        started=int(fields[19]),
-    )
+    return _Process(pid=pid, group=int(fields[2]), session=int(fields[3]), started=int(fields[19]))

