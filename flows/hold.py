@@ -14,6 +14,7 @@ from tasks.artifacts import link_list, scorecard, show_scorecard
 from tasks.clients.sut import ContainerStats
 from tasks.clock import wait_until
 from tasks.guard import stop_on_breach
+from tasks.limits import SATURATION_TOLD_S
 from tasks.metrics import read_dropped_shares, read_gate_series
 from tasks.notes import NOTED, note_stage
 from tasks.rules.gate import judge_gate, judge_rate
@@ -49,8 +50,9 @@ def hold_and_judge(
         return None
     judgement = look(run, watch, number, steady_from, looked)
     if judgement.verdict is Verdict.FAIL and until is None:
-        # A failing look is repeated after half a window of new data.
-        looked += timedelta(seconds=rule.window_s / 2)
+        # A failing look is repeated after half a window of new data, and not before the guard can tell a saturated load
+        # generator: what drifts is its own numbers then.
+        looked += timedelta(seconds=max(rule.window_s / 2, SATURATION_TOLD_S))
         if not wait_until(looked, watch):
             return None
         judgement = look(run, watch, number, steady_from, looked)

@@ -17,7 +17,7 @@ from tasks.clients.loadgen import LoadGenerator
 from tasks.metrics import prometheus_of
 from tasks.polled import Polled, asking
 from tasks.rules import queries
-from tasks.rules.guard import Answered, Found, Reading, RuleWatch, SaturationWatch
+from tasks.rules.guard import SATURATED_READINGS, Answered, Found, Reading, RuleWatch, SaturationWatch
 from tasks.rules.lag import WINDOW_S, IterationLag
 from tasks.rules.thresholds import rules_of_ramp
 from tasks.run import Run
@@ -28,6 +28,8 @@ _FRESH_S = 3.0
 # A process whose newest sample is older has no virtual users that anybody sees.
 _USERS_WINDOW_S = 10.0
 _SATURATION_EVERY_S = 2.0
+# A load generator that is saturated from now on is told after this long: its lag is an average, and one reading is none.
+SATURATION_TOLD_S = WINDOW_S + SATURATED_READINGS * _SATURATION_EVERY_S
 
 
 @dataclass(frozen=True)

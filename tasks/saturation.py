@@ -16,9 +16,10 @@ _TIMEOUT_S = 5.0
 # /proc/<pid>/task/<tid>/schedstat, "ran waited slices" in ns (proc(5), Documentation/scheduler/sched-stats).
 _LINE = (
     'read -r cpu < /proc/stat; echo "$cpu"; '
-    "cd {folder}/jobs 2>/dev/null || exit 0; for job in */; do job=${{job%/}}; "
+    "cd {folder}/jobs 2>/dev/null || exit 0; files=; for job in */; do job=${{job%/}}; "
     '[ -e "$job/pid" ] && [ ! -e "$job/exit" ] && read -r pid rest < "$job/pid" || continue; '
-    'echo "job $job"; cat "/proc/$pid/task/"*/schedstat 2>/dev/null; done; exit 0'
+    'echo "job $job"; files="$files /proc/$pid/task/*/schedstat"; done; '
+    '[ -z "$files" ] || cat $files 2>/dev/null; exit 0'
 )
 
 

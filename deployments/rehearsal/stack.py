@@ -398,7 +398,8 @@ def _sshd(stack: Stack, host: str, address: str) -> list[str]:
         f"AuthorizedKeysFile {layout.KEYS / 'authorized_keys'}\nPidFile none\nStrictModes no\nUsePAM no\n"
         "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nPrintMotd no\n"
         "MaxSessions 100\nMaxStartups 100\nSubsystem sftp internal-sftp\n"
-        f"SetEnv PATH={layout.SUT / 'bin'}:{layout.tool_path()} DOCKER_CONFIG={layout.SUT / 'docker'}\n"
+        # Bash reads the login's .bashrc in the first shell of a connection: this one is said not to be it.
+        f"SetEnv SHLVL=1 PATH={layout.SUT / 'bin'}:{layout.tool_path()} DOCKER_CONFIG={layout.SUT / 'docker'}\n"
     )
     sshd = shutil.which("sshd", path=layout.tool_path() + ":/usr/sbin")
     if sshd is None:

@@ -18,7 +18,7 @@ from tasks.rules.sight import LastSeen
 _SHOWN = {"p95_ms": "{:.0f} ms", "queue_depth": "{:.0f} jobs"}
 # Three of the last four readings of a load generator, one every two seconds: one hiccup is none, and the lag of a
 # saturated one swings, as requests that take longer shorten what is left beside them for a moment.
-_SATURATED, _READINGS = 3, 4
+SATURATED_READINGS, _READINGS = 3, 4
 
 
 class Reading(BaseModel):
@@ -244,7 +244,7 @@ class SaturationWatch:
         """Return an INCONCLUSIVE breach when a load generator is saturated in most of its last readings, this one too."""
         last = self._last.setdefault(reading.loadgen, deque(maxlen=_READINGS))
         last.append(is_saturated(reading, self._rules))
-        if not last[-1] or sum(last) < _SATURATED:
+        if not last[-1] or sum(last) < SATURATED_READINGS:
             return None
         rules, unknown = self._rules, "unknown"
         cpu = unknown if reading.cpu_busy is None else f"{reading.cpu_busy:.0%}"
@@ -253,7 +253,7 @@ class SaturationWatch:
             f"load generator {reading.loadgen} is saturated",
             f"iterations end {reading.lag_ms:.0f} ms late, CPU busy {cpu}, k6 waiting for a CPU {waits}",
             f"{rules.k6_lag_ms:g} ms with CPU {rules.k6_cpu_busy:.0%} or waiting {rules.k6_run_queue_share:.0%} "
-            f"in {_SATURATED} of {_READINGS} readings",
+            f"in {SATURATED_READINGS} of {_READINGS} readings",
             verdict=Verdict.INCONCLUSIVE,
         )
 

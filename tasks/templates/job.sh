@@ -5,11 +5,20 @@
 #   job.sh interrupt JOBS [NAME]                  SIGINT to one job or to all, once
 # FOLDER/pid holds the command's own pid and start time (field 22 of /proc/PID/stat), so that another process that was
 # given the pid is never taken for it; FOLDER/exit its exit code, FOLDER/log its output. When JOBS/lease was not touched
-# for LEASE_SECONDS the command is interrupted: nobody watches it any more.
+# for LEASE_SECONDS the command is interrupted, a thirtieth later at most: nobody watches it any more.
 set -u
 
+# No program is started for what the shell can do: on a host whose CPU is used up each one is waited for.
+began() {
+  # The start time of a process: 19 fields after its state, which follows the name in brackets.
+  { read -r stat < "/proc/$1/stat"; } 2>/dev/null || return 1
+  set -- ${stat##*) }
+  shift 19
+  began=$1
+}
+
 is_same() {
-  [ "$(cut -d " " -f 22 "/proc/$1/stat" 2>/dev/null)" = "$2" ]
+  began "$1" && [ "$began" = "$2" ]
 }
 
 alive() {
@@ -25,13 +34,13 @@ watch_lease() {
   # What was read once is remembered: whoever removes the folder takes the lease away, and leaves no load behind.
   watched=
   while [ ! -e "$1/exit" ]; do
-    [ -n "$watched" ] || { [ -r "$1/pid" ] && read -r watched began < "$1/pid"; }
-    if [ -n "$watched" ]; then is_same "$watched" "$began" || break; elif [ ! -d "$1" ]; then break; fi
+    [ -n "$watched" ] || { [ -r "$1/pid" ] && read -r watched since < "$1/pid"; }
+    if [ -n "$watched" ]; then is_same "$watched" "$since" || break; elif [ ! -d "$1" ]; then break; fi
     touched=$(stat -c %Y "$1/../lease" 2>/dev/null || echo 0)
     if [ $(($(date +%s) - touched)) -gt "$2" ]; then
       if [ -e "$1/pid" ]; then interrupt "$1"; elif [ -n "$watched" ]; then kill -s INT "$watched" && break; fi
     fi
-    sleep 1
+    sleep $((1 + $2 / 30))
   done
 }
 
@@ -41,7 +50,7 @@ show() {
   elif [ -e "$1/pid" ]; then
     # Its exit code is written a moment after it ended.
     for _ in 1 2 3 4 5; do [ -e "$1/exit" ] || sleep 0.1; done
-    if [ -e "$1/exit" ]; then echo "$1 ended $(cat "$1/exit")"; else echo "$1 lost -"; fi
+    if [ -e "$1/exit" ]; then read -r code < "$1/exit" && echo "$1 ended $code"; else echo "$1 lost -"; fi
   fi
 }
 
@@ -79,7 +88,7 @@ become)
   shift
   . "$folder/environment"
   rm -f "$folder/environment"
-  echo "$$ $(cut -d " " -f 22 /proc/$$/stat)" > "$folder/pid.part" && mv "$folder/pid.part" "$folder/pid" || exit 125
+  began $$ && echo "$$ $began" > "$folder/pid.part" && mv "$folder/pid.part" "$folder/pid" || exit 125
   exec "$@"
   ;;
 list)

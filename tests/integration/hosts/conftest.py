@@ -45,6 +45,8 @@ def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshAccess]:
         f"Port {port}\nListenAddress {LOCALHOST}\nHostKey {host_key}\nAuthorizedKeysFile {login_key}.pub\n"
         "PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
         "PermitRootLogin prohibit-password\nMaxStartups 100\nSubsystem sftp internal-sftp\n"
+        # As the rehearsal's: the first shell of a connection reads no .bashrc of whoever tests.
+        "SetEnv SHLVL=1\n"
     )
     known = folder / "known_hosts"
     known.write_text(f"[{LOCALHOST}]:{port} {Path(f'{host_key}.pub').read_text()}")
