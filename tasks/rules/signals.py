@@ -124,7 +124,8 @@ def saturation_signal(  # noqa: PLR0913 - what a breach leaves behind
             )
             continue
         lags = [item.lag_ms for item in own if stable and stable[0] <= item.at <= stable[1] and item.lag_ms is not None]
-        worst, (lag, pressure) = max(recent, key=lambda pair: min(measure.excess for measure in pair[1]))
+        # Both have to be over, so the lower one says how bad it was; where no reading is late, the other one does.
+        worst, (lag, pressure) = max(recent, key=lambda pair: sorted(measure.excess for measure in pair[1]))
         baseline = max(lags) if lags else None
         onset = _first_of_stretch(
             [(item.at, all(measure.over for measure in measures)) for item, measures in judged], worst.at

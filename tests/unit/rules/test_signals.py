@@ -123,6 +123,11 @@ def test_saturation_has_an_onset_a_name_and_quotes_both_signs() -> None:
     assert "CPU 97% busy, k6 waited for a CPU 40% of its time" in signal.evidence
 
 
+def test_where_no_iteration_is_late_the_reading_that_waited_longest_is_quoted() -> None:
+    found = judged(reading(4, 0, 0.4, 0.56), reading(2, 0, 0.9, 0.98), reading(0, 0, 0.5, 0.6))
+    assert "k6 waited for a CPU 98% of its time" in found.evidence
+
+
 def test_of_two_load_generators_the_one_at_its_limit_is_named_and_a_silent_one_is_too() -> None:
     signal = judged(
         reading(2, 1, 0.3), reading(2, 51, 0.97, loadgen="10.0.0.8"), loadgens=("10.0.0.7", "10.0.0.8", "10.0.0.9")
