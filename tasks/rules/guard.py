@@ -15,7 +15,9 @@ from blocks.models.verdict import Verdict
 from tasks.rules.queries import guard_label
 from tasks.rules.sight import LastSeen
 
-_SHOWN = {"p95_ms": "{:.0f} ms", "queue_depth": "{:.0f} jobs"}
+# Digits after the point, and the unit; everything else is a share.
+_SHOWN = {"p95_ms": (0, "{:.{digits}f} ms"), "queue_depth": (0, "{:.{digits}f} jobs")}
+_MORE_DIGITS = 3
 # Three of the last four readings of a load generator, one every two seconds: one hiccup is none, and the lag of a
 # saturated one swings, as requests that take longer shorten what is left beside them for a moment.
 SATURATED_READINGS, _READINGS = 3, 4
@@ -203,7 +205,7 @@ def crossings(
                 Crossing(
                     rule=f"{rule.name} ({subject})" if subject and subject != rule.scope else rule.name,
                     subject=subject,
-                    observed=shown(rule.metric, reading.value),
+                    observed=shown(rule.metric, reading.value, beside=rule.limit),
                     limit=f"{rule.operator} {shown(rule.metric, rule.limit)}"
                     + (f" for {rule.for_s:g} s" if rule.for_s else ""),
                     since_s=kept[subject],
@@ -212,9 +214,15 @@ def crossings(
     return kept, tuple(found)
 
 
-def shown(metric: str, value: float) -> str:
-    """Write a value in the unit of its metric."""
-    return _SHOWN.get(metric, "{:.1%}").format(value)
+def shown(metric: str, value: float, beside: float | None = None) -> str:
+    """Write a value in the unit of its metric, with as many digits as tell it from the one beside it."""
+    fewest, form = _SHOWN.get(metric, (1, "{:.{digits}%}"))
+    digits = fewest
+    while beside is not None and digits < fewest + _MORE_DIGITS:
+        if form.format(value, digits=digits) != form.format(beside, digits=digits):
+            break
+        digits += 1
+    return form.format(value, digits=digits)
 
 
 def what_stops(rules: Sequence[GuardRule]) -> str:

@@ -36,6 +36,21 @@ def test_a_crossing_quotes_the_value_and_the_limit() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("metric", "limit", "value", "observed"),
+    [
+        ("p95_ms", 500.0, 500.3, "500.3 ms"),
+        ("p95_ms", 500.0, 500.04, "500.04 ms"),
+        ("error_rate", 0.05, 0.0503, "5.03%"),
+    ],
+)
+def test_a_value_just_over_the_limit_is_not_written_as_the_limit(
+    metric: Metric, limit: float, value: float, observed: str
+) -> None:
+    _, found = crossings(_rule(metric=metric, scope="", limit=limit), [_reading(value)], {}, 0.0)
+    assert [item.observed for item in found] == [observed]
+
+
 def test_who_is_asked_reads_each_limit_with_its_unit_and_for_how_long_it_may_be_crossed() -> None:
     cpu = _rule(name="CPU", metric="container_cpu_ratio", scope="", limit=0.98, for_s=60.0)
     assert what_stops((_rule(), cpu)) == "The guard stops all load on: sign-in p95 > 500 ms; CPU > 98.0% for 60 s."
