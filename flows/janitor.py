@@ -91,7 +91,8 @@ def _clean_up(name: str) -> tuple[list[str], list[str]]:
     late = [item for item in dead if item.run_id == expired and item not in over]
     if late and link is not None and not is_renewed(name, link):
         over += late
-    return _finish_all(name, over)
+    # What the lease's run made costs money now; older ones were tried when they died.
+    return _finish_all(name, sorted(over, key=lambda item: item.run_id != expired))
 
 
 def _over(dead: list[Unfinished]) -> list[Unfinished]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -29,7 +30,8 @@ def test_a_run_that_is_still_not_clean_fails_the_janitor_and_keeps_no_other_from
     monkeypatch.setattr("tasks.clients.terraform._PAUSES_S", ())
     run.environment.save(run.environment_name)
     LoadProfile().save("test", overwrite=True)
-    # Three dead runs: of the first nobody can read the journal, the second applied nothing, the third's host does not go.
+    # Three dead runs: of the first nobody can read the journal, the second is the oldest and applied nothing, the third's
+    # host does not go.
     torn = run.environment.runs_folder / "torn" / "journal.jsonl"
     torn.mkdir(parents=True)
     empty = Run(parent_run(), run.environment_name, "test", run.environment, run.profile)
@@ -38,6 +40,8 @@ def test_a_run_that_is_still_not_clean_fails_the_janitor_and_keeps_no_other_from
         "preflight", "run_opened", run_id=empty.id, environment=run.environment_name, profile="test", left_out=[],
         options={},
     )  # fmt: skip
+    line = json.loads(empty.journal.path.read_text())
+    empty.journal.path.write_text(json.dumps({**line, "at": "2026-01-01T00:00:00Z"}) + "\n")
     assert take(run, None, 0) is not None
     applied_by_the_run(run)
     with get_client(sync_client=True) as client:
@@ -53,6 +57,12 @@ def test_a_run_that_is_still_not_clean_fails_the_janitor_and_keeps_no_other_from
     ) in state.message
     assert empty.id not in state.message
     assert finished(empty)
+    # The run that had the environment last is not kept waiting by an older one.
+    began = {
+        dead.id: next(event.at for event in dead.journal.read()[0] if event.data.get("taken_over"))
+        for dead in (run, empty)
+    }
+    assert began[run.id] < began[empty.id]
 
 
 def test_an_expired_lease_is_taken_over_although_prefect_says_that_its_run_lives(
