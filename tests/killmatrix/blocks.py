@@ -6,6 +6,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_aws import AwsClientParameters, AwsCredentials
 
 from blocks.load_profile import LoadProfile
+from blocks.models.settings import CostCheck
 from blocks.perf_environment import PerfEnvironment
 from tests.rehearsal.standing import Prefect
 
@@ -47,4 +48,7 @@ def save_blocks(prefect: Prefect, aws_url: str) -> None:
             update={"aws_client_parameters": AwsClientParameters(endpoint_url=aws_url)}
         )
         through.save("door", overwrite=True)
-        environment.model_copy(update={"aws": AwsCredentials.load("door")}).save("rehearsal", overwrite=True)
+        # The cost is asked for a day later, as it is of a real run: here it would be one more process a cell.
+        environment.model_copy(update={"aws": AwsCredentials.load("door"), "cost": CostCheck()}).save(
+            "rehearsal", overwrite=True
+        )
