@@ -65,7 +65,8 @@ test: lint ## lint, then unit and integration tests
 ci: ## test, then runs that are stopped, refused and clicked through, then a rehearsal and the tests of its result
 	@$(MAKE) --no-print-directory test </dev/null
 	@$(MAKE) --no-print-directory killmatrix KILLMATRIX=short
-	$(call tested,$(PYTEST) tests/rehearsal tests/browser -m "not slow" --ignore tests/rehearsal/test_complete_run.py)
+	$(call tested,$(PYTEST) --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+		tests/rehearsal tests/browser -m "not slow" --ignore tests/rehearsal/test_complete_run.py)
 	@$(MAKE) --no-print-directory rehearsal APPROVE=auto </dev/null
 	$(PYTEST) tests/rehearsal/test_complete_run.py </dev/null
 

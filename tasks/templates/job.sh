@@ -31,7 +31,8 @@ interrupt() {
 }
 
 watch_lease() {
-  # What was read once is remembered: whoever removes the folder takes the lease away, and leaves no load behind.
+  # What was read once is remembered: whoever removes the folder takes the lease away, and leaves no load behind. It is
+  # read soon, as a folder that is gone by then tells nothing.
   watched=
   while [ ! -e "$1/exit" ]; do
     [ -n "$watched" ] || { [ -r "$1/pid" ] && read -r watched since < "$1/pid"; }
@@ -40,7 +41,7 @@ watch_lease() {
     if [ $(($(date +%s) - touched)) -gt "$2" ]; then
       if [ -e "$1/pid" ]; then interrupt "$1"; elif [ -n "$watched" ]; then kill -s INT "$watched" && break; fi
     fi
-    sleep $((1 + $2 / 30))
+    if [ -n "$watched" ]; then sleep $((1 + $2 / 30)); else sleep 0.2; fi
   done
 }
 

@@ -143,8 +143,18 @@ def _away(world: World, name: str) -> Iterator[None]:
 
 
 def _command(process: psutil.Process) -> list[str]:
-    """Return how a server was started; sshd writes over it: ``sshd: /usr/sbin/sshd -D … [listener] 0 of 10-100 startups``."""
-    words = process.cmdline()
+    """Return how a server was started; sshd writes over it: ``sshd: /usr/sbin/sshd -D … [listener] 0 of 10-100 startups``.
+
+    It does so at each connection, and what is read meanwhile is torn.
+    """
+    words: list[str] = []
+
+    def whole() -> bool:
+        nonlocal words
+        words = process.cmdline()
+        return not words[0].startswith("sshd:") or "[listener]" in words
+
+    until(whole, f"{process.name()} says how it was started", _GONE_S)
     return words[1 : words.index("[listener]")] if words[0] == "sshd:" else words
 
 
