@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-# Before anything reads where the rehearsal's home is.
-if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-    os.environ["REHEARSAL_HOME"] = str(Path(".rehearsal", worker).absolute())
 
 from tests.killmatrix.blocks import save_blocks
 from tests.killmatrix.faults import Door, door
