@@ -217,12 +217,13 @@ def crossings(
 def shown(metric: str, value: float, beside: float | None = None) -> str:
     """Write a value in the unit of its metric, with as many digits as tell it from the one beside it."""
     fewest, form = _SHOWN.get(metric, (1, "{:.{digits}%}"))
-    digits = fewest
-    while beside is not None and digits < fewest + _MORE_DIGITS:
-        if form.format(value, digits=digits) != form.format(beside, digits=digits):
-            break
-        digits += 1
-    return form.format(value, digits=digits)
+
+    def written(number: float, digits: int) -> str:
+        return form.format(number, digits=digits)
+
+    enough = range(fewest, fewest + _MORE_DIGITS)
+    told = (digits for digits in enough if beside is None or written(value, digits) != written(beside, digits))
+    return written(value, next(told, enough.stop))
 
 
 def what_stops(rules: Sequence[GuardRule]) -> str:

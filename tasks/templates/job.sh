@@ -5,7 +5,7 @@
 #   job.sh interrupt JOBS [NAME]                  SIGINT to one job or to all, once
 # FOLDER/pid holds the command's own pid and start time (field 22 of /proc/PID/stat), so that another process that was
 # given the pid is never taken for it; FOLDER/exit its exit code, FOLDER/log its output. When JOBS/lease was not touched
-# for LEASE_SECONDS the command is interrupted, a thirtieth later at most: nobody watches it any more.
+# for LEASE_SECONDS the command is interrupted, a second and a thirtieth later at most: nobody watches it any more.
 set -u
 
 # No program is started for what the shell can do: on a host whose CPU is used up each one is waited for.
