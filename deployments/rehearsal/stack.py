@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from filelock import FileLock
 
 from blocks.models.errors import Failed, Refused
 from deployments.rehearsal import layout
@@ -449,20 +450,22 @@ def _install_node_modules() -> None:
     lock = (layout.CHECKOUT / "package-lock.json").read_bytes()
     kept = layout.TOOLS / "checkout-packages"
     stamp = kept / "package-lock.json"
-    if not (kept / "node_modules").is_dir() or not stamp.exists() or stamp.read_bytes() != lock:
-        shutil.rmtree(kept, ignore_errors=True)
-        kept.mkdir(parents=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(layout.CHECKOUT / name, kept)
-        completed = run_command(
-            ["npm", "ci", "--no-audit", "--no-fund"],
-            cwd=kept,
-            environment={"PATH": layout.tool_path()},
-            timeout_s=180.0,
-        )
-        if completed.code != 0:
+    # Stacks of other homes share the folder.
+    with FileLock(layout.TOOLS / "checkout-packages.lock"):
+        if not (kept / "node_modules").is_dir() or not stamp.exists() or stamp.read_bytes() != lock:
             shutil.rmtree(kept, ignore_errors=True)
-            raise Failed(f"npm could not install the checkout's packages: {completed.last_line}")
+            kept.mkdir(parents=True)
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(layout.CHECKOUT / name, kept)
+            completed = run_command(
+                ["npm", "ci", "--no-audit", "--no-fund"],
+                cwd=kept,
+                environment={"PATH": layout.tool_path()},
+                timeout_s=180.0,
+            )
+            if completed.code != 0:
+                shutil.rmtree(kept, ignore_errors=True)
+                raise Failed(f"npm could not install the checkout's packages: {completed.last_line}")
     (layout.CHECKOUT / "node_modules").symlink_to(kept / "node_modules")
 
 
