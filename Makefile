@@ -59,11 +59,12 @@ lint: setup ## style, types and import contracts
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-test: lint ## lint, then unit and integration tests
-	$(call tested,$(PYTEST) --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/integration tests/unit)
+test: lint ## lint, then unit and integration tests (the long ones are CI's)
+	$(call tested,$(PYTEST) --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not long" tests/integration tests/unit)
 
-ci: ## test, then runs that are stopped, refused and clicked through, then a rehearsal and the tests of its result
+ci: ## test, the long tests, then runs that are stopped, refused and clicked through, then a rehearsal and the tests of its result
 	@$(MAKE) --no-print-directory test </dev/null
+	$(call tested,$(PYTEST) --numprocesses 2 --dist loadfile --no-loadscope-reorder -m long tests/integration tests/unit)
 	@$(MAKE) --no-print-directory killmatrix KILLMATRIX=short
 	$(call tested,$(PYTEST) --numprocesses 2 --dist loadfile --no-loadscope-reorder \
 		tests/rehearsal tests/browser -m "not slow" --ignore tests/rehearsal/test_complete_run.py)

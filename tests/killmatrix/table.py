@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any
 
-from tests.killmatrix.cells import MOMENTS, Way
+from tests.killmatrix.cells import MOMENTS, Moment, Way
 
 WAYS: dict[Way, str] = {
     "cancel": "cancel in the UI",
@@ -30,16 +30,26 @@ WAYS: dict[Way, str] = {
 
 
 def table(cells: list[dict[str, Any]]) -> str:
-    """Return the cells as Markdown, in the order in which they were measured."""
-    lines = ["| way | moment | seconds to teardown | seconds to clean | left | commit |", "|---|---|---|---|---|---|"]
+    """Return the cells as Markdown, in the order in which they were first measured; a cell's repeats share a line."""
+    repeats: dict[tuple[Way, Moment], list[dict[str, Any]]] = {}
     for cell in cells:
-        teardown = cell.get("seconds_to_teardown")
-        began = "–" if teardown is None else f"{teardown:.0f}"
-        left = ", ".join(map(str, cell["leftovers"])) or "0"
-        lines.append(
-            f"| {WAYS[cell['way']]} | {MOMENTS[cell['moment']]} | {began} | {cell['seconds_to_clean']:.0f} | {left} | {cell['commit']} |"
+        repeats.setdefault((cell["way"], cell["moment"]), []).append(cell)
+    lines = ["| way | moment | seconds to teardown | seconds to clean | left | commit |", "|---|---|---|---|---|---|"]
+    for (way, moment), runs in repeats.items():
+        columns = (
+            WAYS[way],
+            MOMENTS[moment],
+            ", ".join(_seconds(run.get("seconds_to_teardown")) for run in runs),
+            ", ".join(_seconds(run["seconds_to_clean"]) for run in runs),
+            ", ".join(str(left) for run in runs for left in run["leftovers"]) or "0",
+            ", ".join(dict.fromkeys(run["commit"] for run in runs)),
         )
+        lines.append(f"| {' | '.join(columns)} |")
     return "\n".join(lines)
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f}"
 
 
 def main() -> None:

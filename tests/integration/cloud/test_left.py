@@ -38,6 +38,7 @@ def made(cloud: Cloud) -> tuple[Resource, ...]:
     return found
 
 
+@pytest.mark.long
 def test_one_of_each_kind_is_named_and_nothing_after_the_sweep(fresh: Cloud) -> None:
     before = left_in(fresh.client, RUN)
     unnamed = [str(item) for item in made(fresh) if not any(item.id in name for name in left_in(fresh.client, RUN))]

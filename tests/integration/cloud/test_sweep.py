@@ -54,6 +54,7 @@ def taggable(state: str) -> list[str]:
     ]
 
 
+@pytest.mark.long
 def test_all_of_an_apply_whose_state_was_lost_is_found_and_removed(fresh: Cloud, tmp_path: Path) -> None:
     terraform = Terraform(tmp_path, fresh, TAGS)
     before = everything(fresh)
@@ -101,6 +102,7 @@ def test_a_run_id_is_not_a_pattern(fresh: Cloud) -> None:
         assert find(account(fresh.endpoint), ACCOUNT, run_id) == ()
 
 
+@pytest.mark.long
 def test_somebodys_instance_in_the_runs_network_stays_and_is_named_as_what_blocks_it(fresh: Cloud) -> None:
     vpc = make_one_of_each(fresh, "ours", TAGS)
     ec2 = fresh.client("ec2")
@@ -120,6 +122,7 @@ def test_somebodys_instance_in_the_runs_network_stays_and_is_named_as_what_block
     assert still["State"]["Name"] == "running"
 
 
+@pytest.mark.long
 def test_a_policy_that_somebody_elses_role_uses_stays(fresh: Cloud) -> None:
     make_one_of_each(fresh, "ours", TAGS)
     make_one_of_each(fresh, "theirs", {})
@@ -130,6 +133,7 @@ def test_a_policy_that_somebody_elses_role_uses_stays(fresh: Cloud) -> None:
     assert left.detail == "it is attached to role theirs, which the sweep leaves: it was not touched"
 
 
+@pytest.mark.long
 def test_the_runs_role_in_somebodys_instance_profile_stays_there(fresh: Cloud) -> None:
     make_one_of_each(fresh, "ours", TAGS)
     make_one_of_each(fresh, "theirs", {})
@@ -148,6 +152,7 @@ def test_the_runs_role_in_somebodys_instance_profile_stays_there(fresh: Cloud) -
     assert iam.list_role_policies(RoleName="ours")["PolicyNames"] == ["inline"]
 
 
+@pytest.mark.long
 def test_what_the_run_put_on_somebodys_network_is_not_taken_off_it(fresh: Cloud) -> None:
     ec2 = fresh.client("ec2")
 
@@ -188,6 +193,7 @@ def test_what_no_rule_deletes_is_reported(fresh: Cloud) -> None:
     assert left.detail == "the sweep does not know how to delete a sns:t"
 
 
+@pytest.mark.long
 def test_throttling_and_server_errors_that_pass_are_waited_for(fresh: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """With shorter pauses, and a Boto that tries twice instead of five times."""
     monkeypatch.setattr("tasks.clients.sweep.api._PAUSES_S", (0.1, 0.1))
@@ -209,6 +215,7 @@ def test_throttling_and_server_errors_that_pass_are_waited_for(fresh: Cloud, mon
     assert outcomes(swept) == {Outcome.DELETED: len(swept)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("operation", "code", "kind"),
     [
@@ -229,6 +236,7 @@ def test_one_thing_that_cannot_be_deleted_does_not_keep_the_others(
     assert {item.kind for item in find(account(fresh.endpoint), ACCOUNT, RUN)} == {kind}
 
 
+@pytest.mark.long
 def test_a_kind_that_cannot_be_looked_for_is_no_clean_sweep_and_does_not_keep_the_others(fresh: Cloud) -> None:
     make_one_of_each(fresh, "ours", TAGS)
     denied = (403, "AccessDenied")
@@ -252,6 +260,7 @@ VANISHED = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("operation", VANISHED)
 def test_what_vanishes_before_its_tags_are_read_does_not_hide_its_kind(fresh: Cloud, operation: str) -> None:
     for name, tags in (("ours", TAGS), ("theirs", {})):

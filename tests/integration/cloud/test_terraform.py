@@ -49,6 +49,7 @@ def left_over(cloud: Cloud) -> list[str]:
     return alive + others + arns + repositories + roles + groups
 
 
+@pytest.mark.long
 def test_apply_makes_what_was_planned_and_destroy_leaves_nothing(fresh: Cloud, tmp_path: Path) -> None:
     terraform = Terraform(tmp_path, fresh, TAGS)
     changes = managed(terraform.plan(expected=2))
@@ -77,6 +78,7 @@ def test_apply_makes_what_was_planned_and_destroy_leaves_nothing(fresh: Cloud, t
     assert left_over(fresh) == []
 
 
+@pytest.mark.long
 def test_the_architecture_of_the_image_follows_the_instance_type(fresh: Cloud, tmp_path: Path) -> None:
     terraform = Terraform(tmp_path, fresh, TAGS, sut_instance_type="c7i.2xlarge", loadgen_count="2")
     plan = terraform.plan(expected=2)
@@ -93,6 +95,7 @@ def test_the_architecture_of_the_image_follows_the_instance_type(fresh: Cloud, t
     }
 
 
+@pytest.mark.long
 def test_a_plan_that_nobody_could_reach_or_everybody_is_refused(fresh: Cloud, tmp_path: Path) -> None:
     terraform = Terraform(tmp_path, fresh, TAGS)
     terraform.environment["TF_VAR_admin_cidrs"] = '["0.0.0.0/0"]'

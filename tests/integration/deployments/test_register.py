@@ -66,6 +66,7 @@ def test_without_a_server_the_last_word_is_a_sentence(address: str, code: int, s
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.long
 def test_everything_is_registered_once_however_often_it_is_called(prefect: str) -> None:
     said = _register(prefect)
     assert "the janitor is overdue (make a notification block named rampart-alarm" in said

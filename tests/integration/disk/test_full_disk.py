@@ -72,6 +72,7 @@ def is_reported(run: Run) -> None:
     assert run.journal.read()[1] == 0
 
 
+@pytest.mark.long
 def test_a_run_takes_itself_down_on_a_full_disk(run: Run, cloud: Cloud) -> None:
     assert vpcs(cloud)
     end_run(run)
@@ -79,6 +80,7 @@ def test_a_run_takes_itself_down_on_a_full_disk(run: Run, cloud: Cloud) -> None:
     is_reported(run)
 
 
+@pytest.mark.long
 def test_a_hook_or_the_janitor_takes_a_run_down_on_a_full_disk(run: Run, cloud: Cloud) -> None:
     assert vpcs(cloud)
     take_over(run, "The run's process is gone.", "janitor")

@@ -34,7 +34,8 @@ from .conftest import System, start_k6, until
 
 pytestmark = pytest.mark.integration
 
-_SIGNIN = GuardRule(name="sign-in p95", metric="p95_ms", scope="signin", limit=150.0, window_s=5.0)
+# A busy machine answers a healthy sign-in in hundreds of milliseconds.
+_SIGNIN = GuardRule(name="sign-in p95", metric="p95_ms", scope="signin", limit=1000.0, window_s=5.0)
 _SEGMENT = Segment(
     index=1, stage=1, loadgen=0, start=Fraction(0), end=Fraction(1), rise_s=0.0, amounts={"signin": 6, "bet": 4}
 )
@@ -115,7 +116,7 @@ def test_neither_prefect_nor_a_load_generator_that_hangs_keeps_a_limit_from_bein
         start_k6(loadgen, run, system)
         watch.enter_stage(1)
         watch.expect(_SEGMENT)
-        system.delay_s["/signin"] = 0.3
+        system.delay_s["/signin"] = 1.5
         # Less than the half minute after which the load generator's connection is given up.
         until(lambda: watch.breach is not None, "the slow sign-in is seen", 25)
         assert watch.breach is not None

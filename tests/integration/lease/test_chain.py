@@ -173,6 +173,7 @@ def _take_over(url: str, folder: Path, environment: str, barrier: Barrier, winne
             winners.put(held.epoch if held else 0)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_of_eight_processes_that_take_over_a_stale_lease_one_wins_each_time(
     prefect: str, run: Run, tmp_path: Path

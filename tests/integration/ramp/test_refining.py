@@ -79,6 +79,7 @@ def _of(held: Held, kind: str, field: str) -> list[Any]:
     return [event.data[field] for event in held.run.journal.read()[0] if event.kind == kind]
 
 
+@pytest.mark.long
 def test_a_failed_probe_leaves_nothing_to_the_next_one_and_the_ceiling_is_found(held: Held, system: System) -> None:
     run, ascent = _breached(held, system)
 

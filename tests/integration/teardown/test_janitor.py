@@ -24,6 +24,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.long
 def test_a_run_that_is_still_not_clean_fails_the_janitor_and_keeps_no_other_from_being_finished(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,6 +66,7 @@ def test_a_run_that_is_still_not_clean_fails_the_janitor_and_keeps_no_other_from
     assert began[run.id] < began[empty.id]
 
 
+@pytest.mark.long
 def test_an_expired_lease_is_taken_over_although_prefect_says_that_its_run_lives(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,6 +100,7 @@ def _append_forever(path: Path, writer: int, said: Connection) -> None:
         said.send(number)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*:DeprecationWarning")
 def test_what_was_reported_as_written_is_there_after_a_kill_at_any_moment(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"

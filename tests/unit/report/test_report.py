@@ -31,6 +31,7 @@ PAGES = ("record.json", "report.md", "report.html")
 _SHORT = {breached: journal(2, breached=breached) for breached in (False, True)}
 
 
+@pytest.mark.long
 def test_another_process_with_another_hash_seed_and_time_zone_renders_the_same_bytes(tmp_path: Path) -> None:
     folders = [write(tmp_path / str(breached), lines, 2, pictures=[1]) for breached, lines in _SHORT.items()]
     for folder in folders:
