@@ -31,6 +31,8 @@ $(1) </dev/null || { [ $$? -eq 1 ] && \
 	$(1) --numprocesses 0 --last-failed --last-failed-no-failures none </dev/null; }
 endef
 PYTEST := .venv/bin/python -m pytest
+# Three workers fill two cores: half of a test's time is a window of the guard's or a start of a server.
+side_by_side := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help bench setup rehearsal drill drills killmatrix lint test slow ci clean
 
@@ -60,11 +62,11 @@ lint: setup ## style, types and import contracts
 	.venv/bin/lint-imports
 
 test: lint ## lint, then unit and integration tests (the long ones are CI's)
-	$(call tested,$(PYTEST) --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not long" tests/integration tests/unit)
+	$(call tested,$(PYTEST) $(side_by_side) -m "not long" tests/integration tests/unit)
 
 ci: ## test, the long tests, then runs that are stopped, refused and clicked through, then a rehearsal and the tests of its result
 	@$(MAKE) --no-print-directory test </dev/null
-	$(call tested,$(PYTEST) --numprocesses 2 --dist loadfile --no-loadscope-reorder -m long tests/integration tests/unit)
+	$(call tested,$(PYTEST) $(side_by_side) -m long tests/integration tests/unit)
 	@$(MAKE) --no-print-directory killmatrix KILLMATRIX=short
 	$(call tested,$(PYTEST) --numprocesses 2 --dist loadfile --no-loadscope-reorder \
 		tests/rehearsal tests/browser -m "not slow" --ignore tests/rehearsal/test_complete_run.py)

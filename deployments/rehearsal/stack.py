@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,6 +27,7 @@ from deployments.rehearsal.real.engine import find_engine
 from deployments.rehearsal.real.grafana import OwnGrafana, Tenancy, find_grafana
 from deployments.rehearsal.real.jaeger import find_jaeger
 from deployments.rehearsal.real.part import Part
+from deployments.rehearsal.sshd import sshd_command
 from tasks.clients.processes import run_command
 
 Say = Callable[[str], None]
@@ -391,22 +391,15 @@ def _prometheus(stack: Stack) -> list[str]:
 
 
 def _sshd(stack: Stack, host: str, address: str) -> list[str]:
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(parents=True, exist_ok=True)
-    config = layout.KEYS / f"sshd_config_{host}"
-    config.write_text(
-        f"Port {stack.ports['ssh']}\nListenAddress {address}\nHostKey {layout.KEYS / 'host_key'}\n"
-        f"AuthorizedKeysFile {layout.KEYS / 'authorized_keys'}\nPidFile none\nStrictModes no\nUsePAM no\n"
-        "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nPrintMotd no\n"
-        "MaxSessions 100\nMaxStartups 100\nSubsystem sftp internal-sftp\n"
-        # Bash reads the login's .bashrc in the first shell of a connection: this one is said not to be it.
-        f"SetEnv SHLVL=1 PATH={layout.SUT / 'bin'}:{layout.tool_path()} DOCKER_CONFIG={layout.SUT / 'docker'}\n"
+    return sshd_command(
+        layout.KEYS / f"sshd_config_{host}",
+        address=address,
+        port=stack.ports["ssh"],
+        host_key=layout.KEYS / "host_key",
+        authorized_keys=layout.KEYS / "authorized_keys",
+        path=layout.tool_path(),
+        environment=f"PATH={layout.SUT / 'bin'}:{layout.tool_path()} DOCKER_CONFIG={layout.SUT / 'docker'}",
     )
-    sshd = shutil.which("sshd", path=layout.tool_path() + ":/usr/sbin")
-    if sshd is None:
-        raise Failed("sshd was not found; run make setup.")
-    # sshd starts itself again for each connection and insists on an absolute path that is no link of ours.
-    return [str(Path(sshd).resolve()), "-D", "-e", "-f", str(config)]
 
 
 def _compose_environment(stack: Stack) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from blocks.models.settings import SshAccess
+from deployments.rehearsal.sshd import sshd_command
 from tasks.clients.hosts import Host
 from tasks.clients.loadgen import LoadGenerator
 
@@ -31,27 +31,22 @@ def make_key(path: Path) -> Path:
 @pytest.fixture(scope="session")
 def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshAccess]:
     """How the server is reached, with the right key and the right known host."""
-    sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
-    if sshd is None:
-        pytest.fail("sshd is not installed; run make setup")
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(parents=True, exist_ok=True)
     folder = tmp_path_factory.mktemp("sshd")
     host_key, login_key = make_key(folder / "host_key"), make_key(folder / "login_key")
     with socket.create_server((LOCALHOST, 0)) as free:
         port = int(free.getsockname()[1])
-    config = folder / "sshd_config"
-    config.write_text(
-        f"Port {port}\nListenAddress {LOCALHOST}\nHostKey {host_key}\nAuthorizedKeysFile {login_key}.pub\n"
-        "PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
-        "PermitRootLogin prohibit-password\nMaxStartups 100\nSubsystem sftp internal-sftp\n"
-        # As the rehearsal's: the first shell of a connection reads no .bashrc of whoever tests.
-        "SetEnv SHLVL=1\n"
+    command = sshd_command(
+        folder / "sshd_config",
+        address=LOCALHOST,
+        port=port,
+        host_key=host_key,
+        authorized_keys=Path(f"{login_key}.pub"),
+        path=os.environ["PATH"],
     )
     known = folder / "known_hosts"
     known.write_text(f"[{LOCALHOST}]:{port} {Path(f'{host_key}.pub').read_text()}")
     with (folder / "log").open("wb") as log:
-        server = subprocess.Popen([str(Path(sshd).resolve()), "-D", "-e", "-f", str(config)], stderr=log)
+        server = subprocess.Popen(command, stderr=log)
     try:
         _wait_for(port, server, folder / "log")
         yield SshAccess(user=getpass.getuser(), port=port, private_key=login_key, known_hosts=known)
