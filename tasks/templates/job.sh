@@ -46,9 +46,11 @@ watch_lease() {
 }
 
 show() {
+  # Asked first: one that begins while it is looked at would be taken for one that is gone.
+  [ -e "$1/pid" ] || return 0
   if [ ! -e "$1/exit" ] && alive "$1"; then
     echo "$1 alive -"
-  elif [ -e "$1/pid" ]; then
+  else
     # Its exit code is written a moment after it ended.
     for _ in 1 2 3 4 5; do [ -e "$1/exit" ] || sleep 0.1; done
     if [ -e "$1/exit" ]; then read -r code < "$1/exit" && echo "$1 ended $code"; else echo "$1 lost -"; fi

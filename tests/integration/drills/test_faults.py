@@ -60,7 +60,7 @@ def test_the_pool_fault_makes_sign_ins_wait_for_a_connection_and_a_larger_pool_m
     # The best of three: a machine that is busy for a moment makes any request wait.
     mended = [took(ebit, "POST", "/api/auth/signin", json=USER) for _ in range(3)]
     # One connection, 100 ms a query: the last of twelve has waited for eleven others.
-    assert max(waiting) >= AT_ONCE * 0.1
+    assert max(waiting) >= (AT_ONCE - 1) * 0.1
     # A busy machine slows all twelve alike; a queue lets one after the other through.
     assert min(_spread(item) for item in mended) < _spread(waiting) / 2
     assert {change.service for change in note.changes} == {"auth", "bet"}

@@ -15,7 +15,8 @@ from .conftest import System, look_until, start_k6
 
 pytestmark = pytest.mark.integration
 
-_SIGNIN = GuardRule(name="sign-in p95", metric="p95_ms", scope="signin", limit=150.0, window_s=5.0)
+# A busy machine answers a healthy sign-in in hundreds of milliseconds.
+_SIGNIN = GuardRule(name="sign-in p95", metric="p95_ms", scope="signin", limit=1000.0, window_s=5.0)
 _ERRORS = GuardRule(name="error rate", metric="error_rate", limit=0.05, window_s=5.0)
 _BETS = GuardRule(name="bet errors", metric="error_rate", scope="bet", limit=0.05, window_s=5.0)
 
@@ -46,10 +47,10 @@ def test_a_healthy_load_is_no_breach_and_the_load_generator_is_read(limits: Limi
 
 
 def test_a_slow_endpoint_crosses_its_own_limit(limits: Limits, system: System) -> None:
-    system.delay_s["/signin"] = 0.3
+    system.delay_s["/signin"] = 1.5
     found = look_until(limits, lambda look: look.breach is not None, "sign-in is slow").breach
     assert found is not None
-    assert (found.rule, found.limit) == ("sign-in p95", "> 150 ms")
+    assert (found.rule, found.limit) == ("sign-in p95", "> 1000 ms")
 
 
 def test_refused_requests_cross_the_error_rate(limits: Limits, system: System) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -71,3 +72,24 @@ def test_a_look_at_the_jobs_starts_one_program(
         ["taken-over", "lost", "-"],
     ]
     assert (jobs / "lease").exists()
+
+
+def test_a_job_that_begins_while_it_is_looked_at_is_not_taken_for_a_lost_one(
+    tmp_path: Path, sleeping: list[psutil.Popen]
+) -> None:
+    job, began = tmp_path / "jobs" / "segment-01", tmp_path / "began"
+    job.mkdir(parents=True)
+    seen = set()
+    # It begins before the first command of a look, before the second, and so on until the look is over before it begins.
+    for step in itertools.count(1):
+        (job / "pid").unlink(missing_ok=True)
+        began.write_text(f"{sleeping[0].pid} {_start_time(sleeping[0])}\n")
+        trap = (
+            f"trap '[ $((step += 1)) -ne {step} ] || mv {began} {job}/pid' DEBUG; step=0; . {_SCRIPT} list {job.parent}"
+        )
+        done = subprocess.run(["bash", "-c", f"set -T; {trap}"], capture_output=True, text=True, check=True, timeout=30)
+        assert done.stdout in {"", "segment-01 alive -\n"}, f"it began before command {step} of the look"
+        seen.add(done.stdout)
+        if began.exists():
+            break
+    assert seen == {"", "segment-01 alive -\n"}
