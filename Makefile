@@ -31,8 +31,9 @@ $(1) </dev/null || { [ $$? -eq 1 ] && \
 	$(1) --numprocesses 0 --last-failed --last-failed-no-failures none </dev/null; }
 endef
 PYTEST := .venv/bin/python -m pytest
+by_file := --dist loadfile --no-loadscope-reorder
 # Three workers fill two cores: half of a test's time is a window of the guard's or a start of a server.
-side_by_side := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+side_by_side := --numprocesses 3 $(by_file)
 
 .PHONY: help bench setup rehearsal drill drills killmatrix lint test slow ci clean
 
@@ -68,7 +69,7 @@ ci: ## test, the long tests, then runs that are stopped, refused and clicked thr
 	@$(MAKE) --no-print-directory test </dev/null
 	$(call tested,$(PYTEST) $(side_by_side) -m long tests/integration tests/unit)
 	@$(MAKE) --no-print-directory killmatrix KILLMATRIX=short
-	$(call tested,$(PYTEST) --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+	$(call tested,$(PYTEST) --numprocesses 2 $(by_file) \
 		tests/rehearsal tests/browser -m "not slow" --ignore tests/rehearsal/test_complete_run.py)
 	@$(MAKE) --no-print-directory rehearsal APPROVE=auto </dev/null
 	$(PYTEST) tests/rehearsal/test_complete_run.py </dev/null
